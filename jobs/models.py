@@ -1,0 +1,207 @@
+"""Jobs, their attempts, events and artifacts, and the workers that run them."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from jobs.ids import uuid7
+
+
+class Status(models.TextChoices):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def visible_to(self, user: object) -> JobQuerySet:
+        """The jobs that `user` may see: an administrator all, anyone else their own."""
+        if getattr(user, "is_superuser", False):
+            return self
+        return self.filter(owner_id=getattr(user, "pk", None))
+
+
+class Job(models.Model):
+    """One request for work. The row is also its place in the queue."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(max_length=80)
+    name = models.CharField(max_length=200, blank=True)
+    options = models.JSONField(default=dict)
+    tags = models.JSONField(default=list)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="jobs"
+    )
+    parent = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children"
+    )
+    priority = models.IntegerField(default=0)
+    queue = models.CharField(max_length=40, default="default")
+    run_after = models.DateTimeField(null=True, blank=True)
+
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    reason = models.CharField(max_length=60, blank=True)
+    error = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    # The attempt that owns the job; every write of an attempt is fenced by this number.
+    attempt = models.PositiveIntegerField(default=0)
+    max_attempts = models.PositiveIntegerField(default=1)
+    crashes = models.PositiveIntegerField(default=0)
+    errors = models.PositiveIntegerField(default=0)
+    worker = models.CharField(max_length=120, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    timeout_s = models.PositiveIntegerField(default=600)
+
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    cancel_reason = models.CharField(max_length=200, blank=True)
+
+    progress_done = models.BigIntegerField(default=0)
+    progress_total = models.BigIntegerField(null=True, blank=True)
+    progress_unit = models.CharField(max_length=40, blank=True)
+    metrics = models.JSONField(default=dict)
+    result = models.JSONField(null=True, blank=True)
+    last_seq = models.PositiveBigIntegerField(default=0)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="job_status_known", condition=Q(status__in=sorted(Status))
+            ),
+            models.CheckConstraint(
+                name="job_finished_iff_terminal",
+                condition=Q(status__in=sorted(TERMINAL), finished_at__isnull=False)
+                | Q(status__in=[Status.QUEUED, Status.RUNNING], finished_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="job_lease_iff_running",
+                condition=Q(status=Status.RUNNING, lease_until__isnull=False)
+                | (~Q(status=Status.RUNNING) & Q(lease_until__isnull=True)),
+            ),
+        ]
+        indexes = [
+            # Partial: a claim stays cheap however many jobs are finished.
+            models.Index(
+                "queue", F("priority").desc(), "id", name="job_claimable", condition=Q(status="queued")
+            ),
+            models.Index("lease_until", name="job_leased", condition=Q(status="running")),
+            models.Index("kind", name="job_running_kind", condition=Q(status="running")),
+            models.Index("status", F("id").desc(), name="job_status_id"),
+            models.Index("owner", F("id").desc(), name="job_owner_id"),
+        ]
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.name or self.kind
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status in TERMINAL
+
+
+class Attempt(models.Model):
+    """One execution of a job by one worker."""
+
+    class Outcome(models.TextChoices):
+        RUNNING = "running"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        ERRORED = "errored"
+        CRASHED = "crashed"
+        TIMED_OUT = "timed_out"
+        CANCELLED = "cancelled"
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    worker = models.CharField(max_length=120)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.RUNNING)
+    reason = models.CharField(max_length=60, blank=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("job", "number", name="attempt_job_number")]
+        ordering = ["job", "number"]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number}"
+
+
+class JobEvent(models.Model):
+    """An append-only fact in a job's life; `seq` has no gaps within its job."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events")
+    seq = models.PositiveBigIntegerField()
+    type = models.CharField(max_length=60)
+    data = models.JSONField(default=dict)
+    at = models.DateTimeField()
+    attempt = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("job", "seq", name="event_job_seq")]
+        ordering = ["job", "seq"]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.type}"
+
+
+class Artifact(models.Model):
+    """A file that a job produced. Shown only once its attempt ended (`visible`)."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="artifacts")
+    attempt = models.PositiveIntegerField()
+    path = models.CharField(max_length=400)
+    kind = models.CharField(max_length=40)
+    content_type = models.CharField(max_length=120)
+    size_bytes = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    storage_name = models.CharField(max_length=500)
+    visible = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("job", "attempt", "path", name="artifact_job_attempt_path"),
+            models.UniqueConstraint(
+                "job", "path", name="artifact_one_visible", condition=Q(visible=True)
+            ),
+        ]
+        ordering = ["job", "path"]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class Worker(models.Model):
+    """A worker process that says it is alive; the row goes when it has not for long."""
+
+    name = models.CharField(max_length=120, unique=True)
+    queue = models.CharField(max_length=40)
+    host = models.CharField(max_length=120)
+    pid = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    job = models.ForeignKey(
+        Job, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["queue", "name"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,97 @@
+"""The closed list of kinds: what each accepts, its limits, and what it runs."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rest_framework import serializers
+
+if TYPE_CHECKING:
+    from jobs.models import Job
+    from jobs.running import RunningJob
+
+Run = Callable[["RunningJob"], Mapping[str, Any] | None]
+Salvage = Callable[["Job", int], None]
+
+
+class UnknownKind(Exception):
+    """No file registers this kind."""
+
+
+class InvalidOptions(Exception):
+    """These options do not fit the kind; `errors` maps each field to its messages."""
+
+    def __init__(self, errors: Mapping[str, Any]) -> None:
+        super().__init__(str(dict(errors)))
+        self.errors = errors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind of job.
+
+    `timeout_s` is the longest one attempt may run; `concurrency` the most attempts that run at
+    once in the whole installation (None: no limit). An isolated kind's body runs in a child
+    process group of its own, with at most `memory_mb` of address space where that is set.
+    `salvage(job, attempt)` runs after the body died without a word, in the process that
+    found out, before the terminal state is written: it may keep what the body left behind.
+    """
+
+    name: str
+    options: type[serializers.Serializer[Any]]
+    run: Run
+    label: str
+    queue: str = "default"
+    timeout_s: int = 600
+    max_attempts: int = 3
+    backoff_s: float = 5
+    concurrency: int | None = None
+    isolated: bool = False
+    memory_mb: int | None = None
+    salvage: Salvage | None = None
+
+    def clean(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Validated options as JSON, write-only fields sealed; unknown names are refused.
+
+        :raises InvalidOptions: `.errors` maps each field to its messages.
+        """
+        from jobs.options import clean_options
+
+        return clean_options(self.options, raw)
+
+
+_kinds: dict[str, Kind] = {}
+
+
+def job_kind(name: str, *, options: type[serializers.Serializer[Any]], **limits: Any) -> Callable[[Run], Run]:
+    """Register the decorated function as what kind `name` (`app.verb`) runs."""
+
+    def register(run: Run) -> Run:
+        if name in _kinds:
+            raise ValueError(f"Kind {name!r} is registered twice.")
+        doc = (run.__doc__ or name).strip().splitlines()[0].rstrip(".")
+        _kinds[name] = Kind(name=name, options=options, run=run, label=limits.pop("label", doc), **limits)
+        return run
+
+    return register
+
+
+def get(name: str) -> Kind:
+    """:raises UnknownKind: no file registers `name`."""
+    try:
+        return _kinds[name]
+    except KeyError as error:
+        raise UnknownKind(f"There is no kind {name!r}.") from error
+
+
+def all_kinds() -> list[Kind]:
+    return sorted(_kinds.values(), key=lambda kind: kind.name)
+
+
+def import_kinds(app: str) -> None:
+    """Import every module of `<app>/kinds/`; each registers itself."""
+    package = importlib.import_module(f"{app}.kinds")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{app}.kinds.{module.name}")

@@ -1,0 +1,1 @@
+"""What a kind's `run` is given: the job as the attempt that owns it sees it."""
