@@ -1,0 +1,35 @@
+"""`manage.py prepare`: everything between installing and serving, in one process so that it is quick."""
+
+import hashlib
+from typing import Any
+
+from django import get_version
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+
+class Command(BaseCommand):
+    help = "Prepare the database, static files, browser and first admin; harmless to repeat."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
+        call_command("migrate", interactive=False, verbosity=0)
+        self._collect_static()
+        call_command("browser", install=True)
+        call_command("createfirstadmin")
+
+    def _collect_static(self) -> None:
+        """Collect only when a file changed: hashing and compressing all takes seconds."""
+        digest = hashlib.sha256(get_version().encode())
+        for finder in get_finders():
+            for path, storage in finder.list([]):
+                digest.update(
+                    f"{path} {storage.size(path)} {storage.get_modified_time(path)}".encode()
+                )
+        stamp = settings.DATA_DIR / "static.sha256"
+        if stamp.exists() and stamp.read_text() == digest.hexdigest():
+            return
+        call_command("collectstatic", interactive=False, clear=True, verbosity=0)
+        stamp.write_text(digest.hexdigest())
