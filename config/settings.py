@@ -254,7 +254,11 @@ UNFOLD = {
             {
                 "title": "Work",
                 "items": [
-                    {"title": "Dashboard", "icon": "dashboard", "link": reverse_lazy("admin:index")},
+                    {
+                        "title": "Dashboard",
+                        "icon": "dashboard",
+                        "link": reverse_lazy("admin:index"),
+                    },
                     {
                         "title": "Recordings",
                         "icon": "radio_button_checked",

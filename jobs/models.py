@@ -79,9 +79,7 @@ class Job(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(
-                name="job_status_known", condition=Q(status__in=sorted(Status))
-            ),
+            models.CheckConstraint(name="job_status_known", condition=Q(status__in=sorted(Status))),
             models.CheckConstraint(
                 name="job_finished_iff_terminal",
                 condition=Q(status__in=sorted(TERMINAL), finished_at__isnull=False)
@@ -96,7 +94,11 @@ class Job(models.Model):
         indexes = [
             # Partial: a claim stays cheap however many jobs are finished.
             models.Index(
-                "queue", F("priority").desc(), "id", name="job_claimable", condition=Q(status="queued")
+                "queue",
+                F("priority").desc(),
+                "id",
+                name="job_claimable",
+                condition=Q(status="queued"),
             ),
             models.Index("lease_until", name="job_leased", condition=Q(status="running")),
             models.Index("kind", name="job_running_kind", condition=Q(status="running")),
@@ -196,9 +198,7 @@ class Worker(models.Model):
     pid = models.PositiveIntegerField()
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
-    job = models.ForeignKey(
-        Job, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
+    job = models.ForeignKey(Job, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
 
     class Meta:
         ordering = ["queue", "name"]

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.utils.serializer_helpers import ReturnDict
 
 from jobs.registry import InvalidOptions
-from jobs.secrets import is_sealed, seal
+from jobs.secrets import SecretUnreadable, seal, unseal
 
 
 def camel(name: str) -> str:
@@ -15,7 +15,9 @@ def camel(name: str) -> str:
     return head + "".join(part.capitalize() for part in rest)
 
 
-def clean_options(declared: type[serializers.Serializer[Any]], raw: Mapping[str, Any]) -> dict[str, Any]:
+def clean_options(
+    declared: type[serializers.Serializer[Any]], raw: Mapping[str, Any]
+) -> dict[str, Any]:
     """Validate `raw` (either spelling of each name) against the declaration.
 
     Defaults are filled in; fields declared write-only come back sealed.
@@ -33,20 +35,23 @@ def clean_options(declared: type[serializers.Serializer[Any]], raw: Mapping[str,
         for name in raw
         if name not in known
     }
-    sealed = {name: value for name, value in given.items() if fields[name].write_only and is_sealed(value)}
-    # A rerun passes on what is sealed already; only a plain value needs checking.
-    plain = {name: value for name, value in given.items() if name not in sealed}
-    serializer = declared(data=plain, partial=bool(sealed))
+    for name, value in list(given.items()):
+        # A rerun passes on what is sealed already: opened here, so that it is checked like the rest.
+        try:
+            given[name] = unseal(value) if fields[name].write_only else value
+        except SecretUnreadable as error:
+            errors[spelled[name]] = [str(error)]
+            del given[name]
+    serializer = declared(data=given)
     if not serializer.is_valid():
         problems: ReturnDict[str, Any] = serializer.errors
-        errors |= {spelled.get(name, camel(name)): problem for name, problem in problems.items()}
+        for name, problem in problems.items():
+            errors.setdefault(spelled.get(name, camel(name)), problem)
     if errors:
         raise InvalidOptions(errors)
     values: dict[str, Any] = {}
     for name, field in fields.items():
-        if name in sealed:
-            values[name] = sealed[name]
-        elif name in serializer.validated_data:
+        if name in serializer.validated_data:
             value = serializer.validated_data[name]
             if field.write_only and value:
                 values[name] = _sealed_leaves(value)

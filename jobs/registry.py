@@ -65,14 +65,18 @@ class Kind:
 _kinds: dict[str, Kind] = {}
 
 
-def job_kind(name: str, *, options: type[serializers.Serializer[Any]], **limits: Any) -> Callable[[Run], Run]:
+def job_kind(
+    name: str, *, options: type[serializers.Serializer[Any]], **limits: Any
+) -> Callable[[Run], Run]:
     """Register the decorated function as what kind `name` (`app.verb`) runs."""
 
     def register(run: Run) -> Run:
         if name in _kinds:
             raise ValueError(f"Kind {name!r} is registered twice.")
         doc = (run.__doc__ or name).strip().splitlines()[0].rstrip(".")
-        _kinds[name] = Kind(name=name, options=options, run=run, label=limits.pop("label", doc), **limits)
+        _kinds[name] = Kind(
+            name=name, options=options, run=run, label=limits.pop("label", doc), **limits
+        )
         return run
 
     return register

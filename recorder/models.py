@@ -112,7 +112,9 @@ class Step(models.Model):
             models.UniqueConstraint("session", "key", name="step_session_key"),
         ]
         indexes = [
-            models.Index("session", "position", name="step_kept", condition=Q(deleted_at__isnull=True))
+            models.Index(
+                "session", "position", name="step_kept", condition=Q(deleted_at__isnull=True)
+            )
         ]
 
     def __str__(self) -> str:
