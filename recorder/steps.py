@@ -71,3 +71,19 @@ class Step:
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "action": self.action.value}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Step:
+        """The step that `as_json` wrote.
+
+        :raises KeyError, TypeError, ValueError: this JSON was not written by `as_json`.
+        """
+        return cls(
+            **{
+                **data,
+                "action": Action(data["action"]),
+                "signals": tuple(Signal(**signal) for signal in data.get("signals", ())),
+                "alternatives": tuple(data.get("alternatives", ())),
+                "flags": tuple(data.get("flags", ())),
+            }
+        )
