@@ -65,7 +65,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "config.middleware.ContentSecurityPolicy",
+    "config.middleware.ApiProblems",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -191,7 +192,9 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = reverse_lazy("admin:login")
+AUTHENTICATION_BACKENDS = ["config.accounts.LockingBackend"]
 REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework_simplejwt.authentication.JWTAuthentication",
         "rest_framework.authentication.SessionAuthentication",
@@ -205,6 +208,8 @@ SIMPLE_JWT = {
     "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
     "ROTATE_REFRESH_TOKENS": True,
     "BLACKLIST_AFTER_ROTATION": True,
+    # A changed password ends every token given out before.
+    "CHECK_REVOKE_TOKEN": True,
 }
 
 # Only /admin/ may use unsafe-eval: the theme's Alpine needs it (config.middleware narrows the rest).
@@ -246,7 +251,7 @@ UNFOLD = {
     "STYLES": ["config.unfold.console_css"],
     "SCRIPTS": ["config.unfold.console_js"],
     "DASHBOARD_CALLBACK": "config.unfold.dashboard",
-    "COLORS": {},
+    "LOGIN": {"form": "config.accounts.LoginForm"},
     "SIDEBAR": {
         "show_search": False,
         "show_all_applications": False,

@@ -1,4 +1,33 @@
-from django.contrib import admin
-from django.urls import path
+"""Every route. API paths work with and without a trailing slash."""
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from importlib.util import find_spec
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.generic import RedirectView
+
+from config import accounts
+from jobs.api.problem import problem_response
+
+
+def unknown_route(request: HttpRequest, _path: str) -> HttpResponse:
+    return problem_response(status=404, detail=f"There is no {request.path} here.")
+
+
+api: list[URLPattern | URLResolver] = [
+    re_path(r"^auth/login/?$", accounts.LoginView.as_view(), name="api-login"),
+    re_path(r"^auth/refresh/?$", accounts.RefreshView.as_view(), name="api-refresh"),
+    re_path(r"^auth/logout/?$", accounts.LogoutView.as_view(), name="api-logout"),
+    path("", include("jobs.urls")),
+]
+if find_spec("recorder.urls"):
+    api.append(path("", include("recorder.urls")))
+# Last, so that APPEND_SLASH never answers a wrong API path with a redirect.
+api.append(re_path(r"^(.*)$", unknown_route))
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("api/", include(api)),
+]
