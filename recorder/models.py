@@ -65,6 +65,8 @@ class RecordingSession(models.Model):
     failing_step = models.PositiveIntegerField(null=True, blank=True)
     verified_at = models.DateTimeField(null=True, blank=True)
     code = models.TextField(blank=True)
+    # Name -> sealed value (`recorder.vault.Vault.sealed`); steps and code hold the names only.
+    secrets = models.JSONField(default=dict, blank=True)
 
     objects = SessionQuerySet.as_manager()
 
