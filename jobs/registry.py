@@ -35,6 +35,8 @@ class Kind:
     `timeout_s` is the longest one attempt may run; `concurrency` the most attempts that run at
     once in the whole installation (None: no limit). An isolated kind's body runs in a child
     process group of its own, with at most `memory_mb` of address space where that is set.
+    After a cancel request a body has `cancel_grace_s` (None: `settings.CANCEL_GRACE_S`) to end
+    by itself before it is ended.
     `salvage(job, attempt)` runs after the body died without a word, in the process that
     found out, before the terminal state is written: it may keep what the body left behind.
     """
@@ -50,6 +52,7 @@ class Kind:
     concurrency: int | None = None
     isolated: bool = False
     memory_mb: int | None = None
+    cancel_grace_s: float | None = None
     salvage: Salvage | None = None
 
     def clean(self, raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,208 @@
+"""Facts in a job's life, numbered without a gap, and the one serialisation of a job."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from jobs.models import Job, JobEvent
+from jobs.queue import wake
+from jobs.queue.clock import now_sql
+from jobs.secrets import masked
+
+JOB_CREATED = "job.created"
+JOB_STATE_CHANGED = "job.state_changed"
+JOB_PROGRESSED = "job.progressed"
+JOB_CANCEL_REQUESTED = "job.cancel_requested"
+ATTEMPT_STARTED = "attempt.started"
+ATTEMPT_ENDED = "attempt.ended"
+ARTIFACT_ADDED = "artifact.added"
+LOG = "log"
+
+
+class Superseded(Exception):
+    """This attempt does not own its job any more; nothing of it was written."""
+
+
+def emit(
+    *, job_id: UUID, type: str, data: Mapping[str, Any], attempt: int = 0, fence: bool = False
+) -> JobEvent:
+    """Append one event to the job; its number comes from the job's row in the same transaction.
+
+    :raises Superseded: `fence` is set and `attempt` does not own the running job.
+    :raises Job.DoesNotExist: there is no such job.
+    """
+    return advance(job_id=job_id, type=type, data=data, attempt=attempt, fence=fence)[0]
+
+
+def advance(
+    *,
+    job_id: UUID,
+    type: str,
+    data: Mapping[str, Any],
+    attempt: int = 0,
+    fence: bool = False,
+    changes: Mapping[str, Any] | None = None,
+) -> tuple[JobEvent, bool]:
+    """`emit`, writing `changes` (column → value) to the job's row in the same statement.
+
+    The second value tells whether somebody asked for the job to be cancelled: the row was read
+    anyway, so an attempt that reports often learns of it for free.
+    """
+    text = to_json(data)
+    sets = "".join(f", {column} = %s" for column in changes or {})
+    where = " AND attempt = %s AND status = 'running'" if fence else ""
+    update = (
+        f"UPDATE jobs_job SET last_seq = last_seq + 1{sets} WHERE id = %s{where} "
+        "RETURNING last_seq, cancel_requested_at IS NOT NULL"
+    )
+    params = [*(changes or {}).values(), pk(job_id), *([attempt] if fence else [])]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(update, params)
+        row = cursor.fetchone()
+        if row is None:
+            if fence:
+                raise Superseded(f"Attempt {attempt} does not own job {job_id} any more.")
+            raise Job.DoesNotExist(f"There is no job {job_id}.")
+        event_id, at = _insert(cursor, job_id, [(row[0], type, text, attempt)])
+        wake.notify(wake.EVENTS)
+    event = JobEvent(
+        id=event_id,
+        job_id=job_id,
+        seq=row[0],
+        type=type,
+        data=json.loads(text),
+        at=at,
+        attempt=attempt,
+    )
+    return event, bool(row[1])
+
+
+def append(
+    *, job_id: UUID, last_seq: int, facts: Sequence[tuple[str, Mapping[str, Any]]], attempt: int = 0
+) -> None:
+    """Write the events that end at number `last_seq`, which the caller has just reserved.
+
+    Only for writers that changed the job's row in this transaction and raised `last_seq` there.
+    """
+    first = last_seq - len(facts) + 1
+    rows = [(first + n, type, to_json(data), attempt) for n, (type, data) in enumerate(facts)]
+    with connection.cursor() as cursor:
+        _insert(cursor, job_id, rows)
+    wake.notify(wake.EVENTS)
+
+
+def _insert(
+    cursor: Any, job_id: UUID, rows: Sequence[tuple[int, str, str, int]]
+) -> tuple[int, datetime]:
+    key = pk(job_id)
+    json_value = "%s::jsonb" if connection.vendor == "postgresql" else "%s"
+    values = ", ".join([f"(%s, %s, %s, {json_value}, {now_sql()}, %s)"] * len(rows))
+    params = [
+        value for seq, type, text, attempt in rows for value in (key, seq, type, text, attempt)
+    ]
+    cursor.execute(
+        f"INSERT INTO jobs_jobevent (job_id, seq, type, data, at, attempt) VALUES {values} RETURNING id, at",
+        params,
+    )
+    event_id, at = cursor.fetchall()[-1]
+    if isinstance(at, str):
+        at = datetime.fromisoformat(at).replace(tzinfo=UTC)
+    return event_id, at
+
+
+def pk(job_id: UUID) -> Any:
+    """A job's id as this database stores it."""
+    return job_id.hex if connection.vendor == "sqlite" else job_id
+
+
+def to_json(data: Any) -> str:
+    """`data` as JSON that both databases take.
+
+    PostgreSQL refuses NUL and lone surrogates, which pages and programs do write: they become
+    U+FFFD. NaN and infinities are refused: they are not JSON.
+
+    :raises TypeError, ValueError: `data` is not JSON.
+    """
+    text = json.dumps(data, allow_nan=False)
+    if "\\u0000" in text or "\\ud" in text:
+        text = json.dumps(_storable(data), allow_nan=False)
+    return text
+
+
+def storable_text(text: str) -> str:
+    """`text` without what PostgreSQL refuses (NUL and lone surrogates become U+FFFD)."""
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole.replace("\0", "\ufffd")
+
+
+def _storable(data: Any) -> Any:
+    if isinstance(data, str):
+        return storable_text(data)
+    if isinstance(data, Mapping):
+        return {storable_text(str(key)): _storable(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_storable(value) for value in data]
+    return data
+
+
+def event_dto(event: JobEvent) -> dict[str, Any]:
+    """An event as every reader gets it: REST, websocket, server-sent events."""
+    return {
+        "jobId": str(event.job_id),
+        "seq": event.seq,
+        "type": event.type,
+        "data": event.data,
+        "at": time_dto(event.at),
+        "attempt": event.attempt,
+    }
+
+
+def job_dto(job: Job) -> dict[str, Any]:
+    """A job as every reader gets it: events, REST, admin, websocket. Secrets are masked."""
+    # A row that came from a statement of the engine brings the name along: no second query.
+    owner_name = getattr(job, "owner_name", None) or job.owner.get_username()
+    return {
+        "id": str(job.id),
+        "kind": job.kind,
+        "name": job.name,
+        "status": str(job.status),
+        "reason": job.reason,
+        "error": job.error,
+        "options": masked(job.options),
+        "tags": job.tags,
+        "priority": job.priority,
+        "queue": job.queue,
+        "ownerId": job.owner_id,
+        "ownerName": owner_name,
+        "parentId": str(job.parent_id) if job.parent_id else None,
+        "attempt": job.attempt,
+        "maxAttempts": job.max_attempts,
+        "worker": job.worker,
+        "timeoutS": job.timeout_s,
+        "progress": {
+            "done": job.progress_done,
+            "total": job.progress_total,
+            "unit": job.progress_unit,
+        },
+        "metrics": job.metrics,
+        "result": job.result,
+        "createdAt": time_dto(job.created_at),
+        "startedAt": time_dto(job.started_at),
+        "finishedAt": time_dto(job.finished_at),
+        "runAfter": time_dto(job.run_after),
+        "cancelRequestedAt": time_dto(job.cancel_requested_at),
+        "cancelReason": job.cancel_reason,
+        "lastSeq": job.last_seq,
+    }
+
+
+def time_dto(value: datetime | None) -> str | None:
+    return (
+        value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        if value
+        else None
+    )

@@ -1,0 +1,13 @@
+"""SQL for the database's own clock: hosts disagree about the time, one database does not."""
+
+from django.db import connection
+
+
+def now_sql(*, plus_s: float = 0) -> str:
+    """An SQL expression for now, `plus_s` seconds later, comparable with stored times."""
+    if connection.vendor == "sqlite":
+        # The spelling in which Django stores datetimes, so that comparing text compares time.
+        return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '{plus_s:+.3f} seconds')"
+    if plus_s:
+        return f"clock_timestamp() + interval '{plus_s:.3f} seconds'"
+    return "clock_timestamp()"

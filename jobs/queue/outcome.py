@@ -1,0 +1,151 @@
+"""How an attempt ended, and writing that down: the only code that ends a running job."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from jobs import artifacts, events
+from jobs.models import Attempt, Job, Status
+from jobs.queue import wake
+from jobs.queue.clock import now_sql
+from jobs.queue.rows import changed_job
+from jobs.reasons import Reason
+from jobs.registry import Kind
+
+MAX_BACKOFF_S = 3600.0
+MAX_ERROR_CHARS = 20_000
+Ended = Attempt.Outcome
+_COUNTERS = {Ended.ERRORED: "errors", Ended.FAILED: "errors", Ended.CRASHED: "crashes"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How one attempt ended. `again`: another attempt would be worth it, if the kind has one left."""
+
+    ended: Attempt.Outcome
+    reason: str = Reason.NONE
+    error: str = ""
+    result: Mapping[str, Any] | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    again: bool = False
+    # Whether the attempt may have stored artifacts; unknown counts as yes.
+    artifacts: bool = True
+
+
+def end_attempt(
+    *, job_id: UUID, attempt: int, outcome: Outcome, kind: Kind | None, lease_lost: bool = False
+) -> Job | None:
+    """Write the attempt's end and the job's next state in one transaction.
+
+    The job ends, or waits for another attempt; in the transaction that ends it the artifacts of
+    this attempt become visible. With `lease_lost` only while the lease is over.
+    None: the attempt did not own the job any more, and nothing was written.
+    """
+    fence = "id = %s AND attempt = %s AND status = 'running'"
+    if lease_lost:
+        fence += f" AND lease_until < {now_sql()}"
+    fenced = [events.pk(job_id), attempt]
+    error = events.storable_text(outcome.error)[:MAX_ERROR_CHARS]
+    counter = _COUNTERS.get(outcome.ended)
+    count = f", {counter} = {counter} + 1" if counter else ""
+    result = None if outcome.result is None else events.to_json(outcome.result)
+    with transaction.atomic():
+        job = None
+        if outcome.again and kind is not None:
+            # Deaths and errors are capped apart; a cancelled job gets no further attempt.
+            tries = f"{counter} + 1" if counter else "attempt"
+            delay = now_sql(plus_s=backoff_s(kind=kind, attempt=attempt))
+            job = changed_job(
+                sql=f"UPDATE jobs_job SET status = 'queued', reason = '{Reason.RETRYING}', error = %s, "
+                f"worker = '', lease_until = NULL, run_after = {delay}, last_seq = last_seq + 2{count} "
+                f"WHERE {fence} AND {tries} < max_attempts AND cancel_requested_at IS NULL",
+                params=[error, *fenced],
+            )
+        if job is None:
+            status, reason = _final(outcome)
+            json_value = "%s::jsonb" if connection.vendor == "postgresql" else "%s"
+            job = changed_job(
+                sql="UPDATE jobs_job SET "
+                # A death or error of a job that was to end anyway is its cancellation.
+                f"status = {_unless_cancelled(outcome, '%s', 'cancelled')}, "
+                f"reason = {_unless_cancelled(outcome, '%s', Reason.CANCELLED_BY_USER)}, "
+                f"error = %s, result = {json_value}, metrics = {json_value}, "
+                f"finished_at = {now_sql()}, lease_until = NULL, last_seq = last_seq + 2{count} "
+                f"WHERE {fence}",
+                params=[
+                    status,
+                    reason,
+                    error,
+                    result,
+                    events.to_json(dict(outcome.metrics)),
+                    *fenced,
+                ],
+            )
+            if job is None:
+                return None
+            if outcome.artifacts:
+                artifacts.show(job_id=job_id, attempt=attempt)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE jobs_attempt SET ended_at = {now_sql()}, outcome = %s, reason = %s, error = %s "
+                "WHERE job_id = %s AND number = %s",
+                [outcome.ended.value, str(outcome.reason), error, *fenced],
+            )
+        ended = {
+            "number": attempt,
+            "outcome": outcome.ended.value,
+            "reason": str(outcome.reason),
+            "error": error,
+        }
+        facts = [(events.ATTEMPT_ENDED, ended), (events.JOB_STATE_CHANGED, events.job_dto(job))]
+        events.append(job_id=job_id, last_seq=job.last_seq, facts=facts, attempt=attempt)
+        if job.status == Status.QUEUED:
+            wake.notify(wake.QUEUE)
+    return job
+
+
+def backoff_s(*, kind: Kind, attempt: int) -> float:
+    """The wait before the next attempt: doubled each time, capped, with a quarter of jitter."""
+    wait = min(MAX_BACKOFF_S, kind.backoff_s * 2.0 ** min(attempt - 1, 30))
+    return wait * random.uniform(0.75, 1.25)
+
+
+def _final(outcome: Outcome) -> tuple[str, str]:
+    if outcome.ended == Ended.SUCCEEDED:
+        return Status.SUCCEEDED, Reason.NONE
+    if outcome.ended == Ended.CANCELLED:
+        return Status.CANCELLED, Reason.CANCELLED_BY_USER
+    return Status.FAILED, str(outcome.reason)
+
+
+def _unless_cancelled(outcome: Outcome, value: str, otherwise: str) -> str:
+    if outcome.ended not in {Ended.CRASHED, Ended.ERRORED, Ended.TIMED_OUT}:
+        return value
+    return f"CASE WHEN cancel_requested_at IS NULL THEN {value} ELSE '{otherwise}' END"
+
+
+def lease(*, job_id: UUID, attempt: int) -> bool | None:
+    """Extend the lease. True: somebody asked for the job to end; None: the job is not ours any more."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE jobs_job SET lease_until = {now_sql(plus_s=settings.LEASE_S)} "
+            "WHERE id = %s AND attempt = %s AND status = 'running' RETURNING cancel_requested_at IS NOT NULL",
+            [events.pk(job_id), attempt],
+        )
+        row = cursor.fetchone()
+    return None if row is None else bool(row[0])
+
+
+def cancel_requested(*, job_id: UUID, attempt: int) -> bool | None:
+    """Whether somebody asked for the job to end; None: the job is not ours any more."""
+    row = (
+        Job.objects.filter(pk=job_id, attempt=attempt, status=Status.RUNNING)
+        .values_list("cancel_requested_at")
+        .first()
+    )
+    return None if row is None else row[0] is not None
