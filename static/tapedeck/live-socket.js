@@ -43,9 +43,6 @@ export class LiveSocket extends EventTarget {
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.#tell("link", { state: "connecting" });
-    socket.addEventListener("open", () => {
-      this.send({ type: "hello" });
-    });
     socket.addEventListener("message", (event) => this.#take(event.data));
     socket.addEventListener("close", (event) => {
       if (socket !== this.#socket) return;

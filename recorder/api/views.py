@@ -1,0 +1,200 @@
+"""Recordings over REST: /api/recorder/sessions and below."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpResponseBase
+from django.urls import reverse
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from jobs.api.problem import Problem
+from recorder import services
+from recorder.api.serializers import EditStep, StartSession
+from recorder.dto import session_detail_dto, session_dto, steps_dto
+from recorder.models import RecordingSession
+
+
+def sessions(user: Any) -> QuerySet[RecordingSession]:
+    return (
+        RecordingSession.objects.visible_to(user)
+        .select_related("owner", "job__owner")
+        .annotate(steps_count=Count("steps", filter=Q(steps__deleted_at__isnull=True)))
+    )
+
+
+def session_of(request: Request, session_id: UUID) -> RecordingSession:
+    """:raises Problem: 404, also for one that belongs to somebody else."""
+    session = (
+        RecordingSession.objects.visible_to(request.user)
+        .select_related("owner", "job__owner")
+        .filter(pk=session_id)
+        .first()
+    )
+    if session is None:
+        raise Problem(
+            status=404, code="not_found", detail="There is no such recording, or it is not yours."
+        )
+    return session
+
+
+class Pages(CursorPagination):
+    ordering = "-id"
+    page_size = 50
+    max_page_size = 200
+    page_size_query_param = "limit"
+
+
+class SessionsView(APIView):
+    """GET the recordings, newest first; POST starts one."""
+
+    def get(self, request: Request) -> Response:
+        rows = sessions(request.user)
+        given = request.query_params
+        if verdict := given.get("verdict"):
+            _one_of("verdict", verdict, RecordingSession.Verdict.values)
+            rows = rows.filter(verdict=verdict)
+        if status := given.get("status"):
+            _one_of("status", status, ["queued", "running", "succeeded", "failed", "cancelled"])
+            rows = rows.filter(job__status=status)
+        if words := given.get("q"):
+            rows = rows.filter(Q(flow_name__icontains=words) | Q(url__icontains=words))
+        pages = Pages()
+        page = pages.paginate_queryset(rows, request, view=self) or []
+        return pages.get_paginated_response([session_dto(session) for session in page])
+
+    def post(self, request: Request) -> Response:
+        given = StartSession(data=request.data)
+        given.is_valid(raise_exception=True)
+        try:
+            session = services.start_session(**given.validated_data, by=request.user)
+        except services.UrlRefused as refused:
+            raise Problem(
+                status=422,
+                code=refused.code,
+                detail=refused.message,
+                errors={"url": [refused.message]},
+            ) from refused
+        return Response(
+            {"jobId": str(session.job_id), "sessionId": str(session.pk)},
+            status=202,
+            headers={"Location": reverse("api-recorder-session", args=[session.pk])},
+        )
+
+
+class SessionView(APIView):
+    def get(self, request: Request, session_id: UUID) -> Response:
+        return Response(session_detail_dto(session_of(request, session_id)))
+
+
+class StopView(APIView):
+    """POST: stop and save. Whoever asks second gets the same answer."""
+
+    def post(self, request: Request, session_id: UUID) -> Response:
+        session = session_of(request, session_id)
+        try:
+            session = services.request_stop(session=session, by=request.user)
+        except services.SessionEnded as ended:
+            raise Problem(status=409, code="session_ended", detail=str(ended)) from ended
+        return Response({"jobId": str(session.job_id), "sessionId": str(session.pk)}, status=202)
+
+
+class ReplayView(APIView):
+    """POST: run the generated test again, as a job of its own."""
+
+    def post(self, request: Request, session_id: UUID) -> Response:
+        session = session_of(request, session_id)
+        try:
+            job = services.replay(session=session, by=request.user)
+        except services.SessionRunning as running:
+            raise Problem(status=409, code="session_running", detail=str(running)) from running
+        except services.NothingToReplay as nothing:
+            raise Problem(status=409, code="nothing_to_replay", detail=str(nothing)) from nothing
+        return Response(
+            {"jobId": str(job.pk)}, status=202, headers={"Location": f"/api/jobs/{job.pk}"}
+        )
+
+
+class StepsView(APIView):
+    def get(self, request: Request, session_id: UUID) -> Response:
+        session = session_of(request, session_id)
+        return Response({"results": _steps(session)})
+
+
+class StepView(APIView):
+    """PATCH {wording?, selector?, text?} or DELETE one step of a recording that has ended."""
+
+    def patch(self, request: Request, session_id: UUID, key: str) -> Response:
+        given = EditStep(data=request.data)
+        given.is_valid(raise_exception=True)
+        return self._change(
+            request, session_id, services.edit_step, key=key, **given.validated_data
+        )
+
+    def delete(self, request: Request, session_id: UUID, key: str) -> Response:
+        return self._change(request, session_id, services.delete_step, key=key)
+
+    @staticmethod
+    def _change(
+        request: Request, session_id: UUID, verb: Any, *, key: str, **change: Any
+    ) -> Response:
+        session = session_of(request, session_id)
+        try:
+            verb(session=session, key=key, by=request.user, **change)
+        except services.SessionRunning as running:
+            raise Problem(status=409, code="session_running", detail=str(running)) from running
+        except services.UnknownStep as unknown:
+            raise Problem(status=404, code="unknown_step", detail=str(unknown)) from unknown
+        except services.InvalidEdit as invalid:
+            raise Problem(
+                status=422,
+                code="invalid_edit",
+                detail="The change does not fit the step.",
+                errors=invalid.errors,
+            ) from invalid
+        session = session_of(request, session_id)
+        steps = _steps(session)
+        return Response(
+            {
+                "step": next(step for step in steps if step["key"] == key),
+                "verdict": str(session.verdict),
+                "verdictReason": session.verdict_reason,
+                "code": session.code,
+            }
+        )
+
+
+class RestoreStepView(APIView):
+    def post(self, request: Request, session_id: UUID, key: str) -> Response:
+        return StepView._change(request, session_id, services.restore_step, key=key)
+
+
+class ArtifactView(APIView):
+    """GET one file of a recording: the artifacts of its job, by the session's id."""
+
+    def get(self, request: Request, session_id: UUID, path: str) -> HttpResponseBase:
+        from jobs.api.artifacts import serve_artifact
+
+        session = session_of(request, session_id)
+        return serve_artifact(request, job=session.job, path=path)
+
+
+def _steps(session: RecordingSession) -> list[dict[str, Any]]:
+    return steps_dto(
+        session, set(session.job.artifacts.filter(visible=True).values_list("path", flat=True))
+    )
+
+
+def _one_of(name: str, value: str, known: list[str]) -> None:
+    if value not in known:
+        raise Problem(
+            status=400,
+            code="invalid",
+            detail="Some parameters are not valid.",
+            errors={name: [f"One of: {', '.join(known)}."]},
+        )
