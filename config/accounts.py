@@ -55,7 +55,7 @@ def locked_for_s(*, username: str, address: str, now: datetime) -> int:
         for row in LoginFailure.objects.filter(key__in=keys)
         if row.count >= keys[row.key]
     ]
-    return max(0, *(int(wait) + 1 for wait in waits if wait > 0)) if waits else 0
+    return max([0, *(int(wait) + 1 for wait in waits if wait > 0)])
 
 
 class LockingBackend(ModelBackend):

@@ -1,5 +1,7 @@
 """The jobs' websockets."""
 
-from django.urls import URLPattern
+from django.urls import re_path
 
-websocket_urlpatterns: list[URLPattern] = []
+from jobs.consumers import JobEvents
+
+websocket_urlpatterns = [re_path(r"^ws/jobs/?$", JobEvents.as_asgi())]

@@ -1,5 +1,21 @@
 """The jobs API, below /api/."""
 
-from django.urls import URLPattern
+from django.urls import re_path
 
-urlpatterns: list[URLPattern] = []
+from jobs.api import views
+from jobs.sse import job_events
+
+# A malformed id reaches its view, which answers that there is no such job.
+_JOB = r"^jobs/(?P<job_id>[^/]+)"
+
+urlpatterns = [
+    re_path(r"^jobs/?$", views.JobsView.as_view(), name="api-jobs"),
+    re_path(r"^jobs/events/?$", job_events, name="api-job-stream"),
+    re_path(rf"{_JOB}/?$", views.JobView.as_view(), name="api-job"),
+    re_path(rf"{_JOB}/events/?$", views.JobEventsView.as_view(), name="api-job-events"),
+    re_path(rf"{_JOB}/artifacts/?$", views.ArtifactsView.as_view(), name="api-job-artifacts"),
+    re_path(
+        rf"{_JOB}/artifacts/(?P<path>.+?)/?$", views.ArtifactView.as_view(), name="api-job-artifact"
+    ),
+    re_path(rf"{_JOB}/cancel/?$", views.CancelView.as_view(), name="api-job-cancel"),
+]

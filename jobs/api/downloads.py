@@ -1,0 +1,171 @@
+"""Artifacts over http: ranges, validators, and headers that keep their content from acting."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import PurePosixPath
+from typing import IO, Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.http import content_disposition_header, parse_etags
+from rest_framework.request import Request
+
+from jobs.api.problem import Problem
+from jobs.artifacts import open_artifact
+from jobs.events import time_dto
+from jobs.models import Artifact
+
+# Types that a browser shows and that can not carry script; all else is a download.
+INLINE = frozenset(
+    {
+        "application/json",
+        "image/gif",
+        "image/jpeg",
+        "image/png",
+        "image/webp",
+        "text/plain",
+        "video/mp4",
+        "video/webm",
+    }
+)
+# `media-src`: a browser shows a video in a document of its own, which then has this policy.
+POLICY = "sandbox; default-src 'none'; media-src 'self'; style-src 'unsafe-inline'"
+CHUNK_BYTES = 256 * 1024
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
+
+
+def artifact_dto(artifact: Artifact) -> dict[str, Any]:
+    """An artifact as the API lists it."""
+    return {
+        "path": artifact.path,
+        "kind": artifact.kind,
+        "contentType": artifact.content_type,
+        "sizeBytes": artifact.size_bytes,
+        "sha256": artifact.sha256,
+        "attempt": artifact.attempt,
+        "createdAt": time_dto(artifact.created_at),
+        "url": f"/api/jobs/{artifact.job_id}/artifacts/{quote(artifact.path)}",
+    }
+
+
+def serve_artifact(request: HttpRequest | Request, artifact: Artifact) -> HttpResponseBase:
+    """The artifact's bytes for one GET or HEAD; the caller has checked who may have them.
+
+    One range, `If-None-Match` and `If-Range` are honoured; the ETag is the SHA-256. With `?download`
+    every type is an attachment. On S3 a navigating browser or a program is redirected to a
+    short-lived signed URL; what a page of ours embeds or fetches is passed through, for its
+    policy allows this origin alone.
+
+    :raises Problem: 404 the file is gone from storage, 416 the range lies outside of it.
+    """
+    plain: HttpRequest = request._request if isinstance(request, Request) else request
+    headers = _headers(artifact, as_attachment="download" in plain.GET)
+    etag = headers["ETag"]
+    wanted = parse_etags(plain.headers.get("If-None-Match", ""))
+    if "*" in wanted or any(known.removeprefix("W/") == etag for known in wanted):
+        return HttpResponse(status=304, headers=headers)
+    if (
+        settings.AWS_STORAGE_BUCKET_NAME
+        and plain.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+    ):
+        return _signed(artifact, headers)
+    first, last = 0, artifact.size_bytes - 1
+    status = 200
+    if_range = plain.headers.get("If-Range", etag)
+    asked = (
+        _range(plain.headers.get("Range", ""), artifact.size_bytes) if if_range == etag else None
+    )
+    if asked is not None:
+        first, last = asked
+        status = 206
+        headers["Content-Range"] = f"bytes {first}-{last}/{artifact.size_bytes}"
+    headers["Content-Length"] = str(last - first + 1)
+    if plain.method == "HEAD":
+        return HttpResponse(status=status, headers=headers)
+    try:
+        file = open_artifact(artifact)
+    except OSError as error:
+        raise Problem(
+            status=404,
+            code="artifact_missing",
+            detail="The file of this artifact is gone from storage.",
+        ) from error
+    file.seek(first)
+    chunks = _chunks(file, last - first + 1)
+    # Each server's own kind of iterator: Django would read the other kind into memory whole.
+    body = _async_chunks(chunks) if isinstance(plain, ASGIRequest) else chunks
+    return StreamingHttpResponse(body, status=status, headers=headers)
+
+
+def _headers(artifact: Artifact, *, as_attachment: bool) -> dict[str, str]:
+    kind = artifact.content_type.partition(";")[0].strip().lower()
+    if not _TYPE.fullmatch(kind):
+        kind = "application/octet-stream"
+    name = PurePosixPath(artifact.path).name
+    disposition = content_disposition_header(as_attachment or kind not in INLINE, name)
+    return {
+        "Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind,
+        "Content-Disposition": disposition or "inline",
+        "Content-Security-Policy": POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Accept-Ranges": "bytes",
+        "ETag": f'"{artifact.sha256}"',
+        # Kept by the browser, asked about every time: the right to see it may have ended.
+        "Cache-Control": "private, no-cache",
+    }
+
+
+def _range(header: str, size: int) -> tuple[int, int] | None:
+    """The one range asked for; None for no range, or for what RFC 9110 lets a server ignore."""
+    match = _RANGE.fullmatch(header.strip())
+    if match is None or match.group(0) == "bytes=-":
+        return None
+    start, end = match.groups()
+    if start:
+        first, last = int(start), min(int(end), size - 1) if end else size - 1
+        if end and int(end) < int(start):
+            return None
+    else:
+        first, last = max(size - int(end), 0), size - 1
+    if first > last:
+        raise Problem(
+            status=416,
+            code="range_not_satisfiable",
+            detail=f"The artifact has {size} bytes.",
+            headers={"Content-Range": f"bytes */{size}"},
+        )
+    return first, last
+
+
+def _signed(artifact: Artifact, headers: dict[str, str]) -> HttpResponse:
+    url = default_storage.url(
+        artifact.storage_name,
+        parameters={  # type: ignore[call-arg]  # of the S3 storage
+            "ResponseContentType": headers["Content-Type"],
+            "ResponseContentDisposition": headers["Content-Disposition"],
+        },
+    )
+    response = HttpResponseRedirect(url)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _chunks(file: IO[bytes], left: int) -> Iterator[bytes]:
+    with file:
+        while left > 0 and (data := file.read(min(CHUNK_BYTES, left))):
+            left -= len(data)
+            yield data
+
+
+async def _async_chunks(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while data := await asyncio.to_thread(next, chunks, b""):
+        yield data

@@ -1,0 +1,81 @@
+"""Job events as server-sent events: GET /api/jobs/events?job=<id>[,<id>…]|*"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework_simplejwt.authentication import JWTAuthentication
+
+from jobs.api.problem import Problem, problem_response
+from jobs.subscriptions import AccessEnded, Selection, deliveries, select
+
+
+async def job_events(request: HttpRequest) -> HttpResponseBase:
+    """Events from the start, or after `Last-Event-ID` (or `?after=`); 204 when nothing can follow.
+
+    Session or bearer authentication. A browser's EventSource reconnects by itself whenever
+    the stream ends, until it gets the 204.
+    """
+    if request.method != "GET":
+        refusal = problem_response(status=405)
+        refusal["Allow"] = "GET"
+        return refusal
+    try:
+        user = await sync_to_async(_user)(request)
+        selection = await sync_to_async(select)(
+            user=user,
+            job=request.GET.get("job", ""),
+            after=request.headers.get("Last-Event-ID") or request.GET.get("after", ""),
+            types=request.GET.get("type", ""),
+        )
+        if await sync_to_async(selection.is_over)():
+            return HttpResponse(status=204)
+    except Problem as problem:
+        return problem_response(
+            status=problem.status_code,
+            code=str(problem.detail.code) if hasattr(problem.detail, "code") else "",
+            detail=str(problem.detail),
+            errors=problem.errors,
+        )
+    response = StreamingHttpResponse(_stream(selection), content_type="text/event-stream")
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+async def _stream(selection: Selection) -> AsyncIterator[bytes]:
+    yield b"retry: 1000\n\n"
+    try:
+        async for batch in deliveries(selection):
+            if not batch:
+                yield b": heartbeat\n\n"
+            for delivery in batch:
+                yield f"id: {delivery.cursor}\ndata: {delivery.text}\n\n".encode()
+    except AccessEnded:
+        return
+
+
+def _user(request: HttpRequest) -> Any:
+    """Who asks: the bearer token's user, else the session's.
+
+    :raises Problem: 401 nobody, 403 no operator.
+    """
+    try:
+        pair: Any = JWTAuthentication().authenticate(request)  # type: ignore[arg-type]
+    except AuthenticationFailed as error:
+        raise Problem(
+            status=401, code="token_not_valid", detail="The token is not valid."
+        ) from error
+    user = pair[0] if pair else request.user
+    if not user.is_authenticated:
+        raise Problem(
+            status=401, code="not_authenticated", detail="Log in, or send a bearer token."
+        )
+    if not user.is_staff:
+        raise Problem(status=403, code="permission_denied", detail="Operators only.")
+    return user
