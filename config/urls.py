@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 
 from config import accounts
 from jobs.api.problem import problem_response
+from recorder.trace_viewer import trace_viewer
 
 
 def unknown_route(request: HttpRequest, _path: str) -> HttpResponse:
@@ -30,4 +31,6 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("api/", include(api)),
+    path("trace-viewer/", trace_viewer, name="trace-viewer"),
+    path("trace-viewer/<path:name>", trace_viewer),
 ]

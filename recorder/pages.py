@@ -1,0 +1,199 @@
+"""What the recordings' pages show, worked out for the templates."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.timesince import timesince
+
+from jobs.models import Status
+from recorder.dto import artifact_url, session_detail_dto, trace_url
+from recorder.models import RecordingSession
+
+LABELS = {
+    "queued": "Queued",
+    "starting": "Starting",
+    "recording": "Recording",
+    "paused": "Paused",
+    "saving": "Saving",
+    "verifying": "Verifying",
+    "ended": "Ending",
+    "verified": "Verified",
+    "not_verified": "Does not replay",
+    "saved": "Not verified",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+}
+LIVE = {"starting", "recording", "paused", "saving", "verifying", "ended"}
+# Files first that a person opens.
+ARTIFACT_ORDER = ("test", "trace", "video", "har", "console", "steps", "metadata", "storage_state")
+
+
+def chip(session: RecordingSession) -> str:
+    state = str(session.state)
+    return format_html(
+        '<recording-state data-session="{}" data-job="{}" data-state="{}" class="td-state td-state-{}">{}</recording-state>',
+        session.pk,
+        session.job_id,
+        state,
+        state,
+        LABELS[state],
+    )
+
+
+def verdict_line(session: RecordingSession) -> str:
+    """The verdict in a few words, for a line of the list."""
+    if session.verdict == RecordingSession.Verdict.VERIFIED and session.verified_at:
+        return format_html("Replayed {}", when(session.verified_at))
+    if session.verdict == RecordingSession.Verdict.FAILED:
+        step = f"Step {session.failing_step}: " if session.failing_step else ""
+        return format_html('<span class="td-clamp" title="{0}">{0}</span>', step + session.verdict_reason)
+    if session.job.status == Status.FAILED:
+        return format_html('<span class="td-clamp" title="{0}">{0}</span>', session.job.error)
+    if not session.job.is_terminal:
+        return "—"
+    return "Not replayed since its last change" if session.verdict_reason else "—"
+
+
+def when(at: datetime) -> str:
+    """A relative time; the absolute one on hover."""
+    shown = timesince(at, timezone.now(), depth=1)
+    text = "just now" if shown.startswith("0") else f"{shown} ago"
+    local = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        at.isoformat(),
+        local.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        text,
+    )
+
+
+def session_context(session: RecordingSession) -> dict[str, Any]:
+    detail = session_detail_dto(session)
+    own = reverse("admin:recorder_recordingsession_change", args=[session.pk])
+    config = {
+        "sessionId": str(session.pk),
+        "jobId": str(session.job_id),
+        "apiUrl": reverse("api-recorder-session", args=[session.pk]),
+        "liveUrl": f"/ws/recorder/sessions/{session.pk}/live",
+        "jobsUrl": f"/ws/jobs/?job={session.job_id}",
+        "jobPage": reverse("admin:jobs_job_change", args=[session.job_id]),
+        "pageUrl": own,
+        "detail": detail,
+    }
+    context: dict[str, Any] = {
+        "session": session,
+        "detail": detail,
+        "config": config,
+        "state": session.state,
+        "state_label": LABELS[str(session.state)],
+        "job_page": config["jobPage"],
+        "owner_name": session.owner.get_username(),
+    }
+    if session.job.is_terminal:
+        context |= _ended(session, detail)
+    return context
+
+
+def _ended(session: RecordingSession, detail: dict[str, Any]) -> dict[str, Any]:
+    artifacts = sorted(detail["artifacts"], key=_artifact_rank)
+    paths = {artifact["path"] for artifact in artifacts}
+    main = [artifact for artifact in artifacts if not _is_one_of_many(artifact["path"])]
+    many = [artifact for artifact in artifacts if _is_one_of_many(artifact["path"])]
+    failing = next(
+        (step for step in detail["steps"] if step["number"] == session.failing_step), None
+    )
+    picture = next(
+        (
+            artifact["url"]
+            for artifact in artifacts
+            if artifact["path"].startswith("replay/") and artifact["contentType"].startswith("image/")
+        ),
+        failing["screenshotUrl"] if failing else None,
+    )
+    return {
+        "banner": _banner(session, failing),
+        "failing": failing,
+        "failing_picture": picture if session.verdict == RecordingSession.Verdict.FAILED else None,
+        "main_artifacts": main,
+        "many_artifacts": many,
+        "total_bytes": sum(artifact["sizeBytes"] for artifact in artifacts),
+        "videos": [a for a in artifacts if a["contentType"].startswith("video/")],
+        "traces": [
+            {"path": path, "url": trace_url(session, path), "label": label}
+            for path, label in _traces(paths)
+        ],
+        "console_url": artifact_url(session, "console.jsonl") if "console.jsonl" in paths else None,
+        "code_filename": next(
+            (a["path"] for a in artifacts if re.fullmatch(r"test_[^/]*\.py", a["path"])),
+            f"test_{re.sub(r'[^a-z0-9]+', '_', session.flow_name.lower()).strip('_') or 'flow'}.py",
+        ),
+        "kept_steps": [step for step in detail["steps"] if step["deletedAt"] is None],
+    }
+
+
+def _banner(session: RecordingSession, failing: dict[str, Any] | None) -> dict[str, str]:
+    job = session.job
+    match session.state:
+        case "verified":
+            return {
+                "kind": "verified",
+                "icon": "verified",
+                "title": "Verified",
+                "text": "The generated test replayed every step.",
+            }
+        case "not_verified":
+            number = session.failing_step
+            where = f"Step {number} fails" if number else "The test does not replay"
+            if failing:
+                where = f"Step {number} fails: {failing['wording']}"
+            return {
+                "kind": "failed",
+                "icon": "error",
+                "title": where,
+                "text": session.verdict_reason or job.error,
+            }
+        case "cancelled":
+            return {
+                "kind": "cancelled",
+                "icon": "cancel",
+                "title": "Cancelled",
+                "text": "What was recorded until then is kept below; it was not verified."
+                if session.code or session.steps.exists()
+                else "It was cancelled before anything was recorded.",
+            }
+        case "failed":
+            return {
+                "kind": "failed",
+                "icon": "error",
+                "title": "The recording failed",
+                "text": job.error or job.reason,
+            }
+    return {
+        "kind": "unverified",
+        "icon": "help",
+        "title": "Not verified",
+        "text": f"{session.verdict_reason} Replay it to know whether it still holds.".strip(),
+    }
+
+
+def _artifact_rank(artifact: dict[str, Any]) -> tuple[int, str]:
+    kind = artifact["kind"]
+    for rank, start in enumerate(ARTIFACT_ORDER):
+        if kind.startswith(start):
+            return rank, artifact["path"]
+    return len(ARTIFACT_ORDER), artifact["path"]
+
+
+def _is_one_of_many(path: str) -> bool:
+    return path.startswith(("steps/", "dom/", "uploads/"))
+
+
+def _traces(paths: set[str]) -> list[tuple[str, str]]:
+    known = [("trace.zip", "Trace of the recording"), ("replay/trace.zip", "Trace of the verification")]
+    return [(path, label) for path, label in known if path in paths]
