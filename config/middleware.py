@@ -24,6 +24,8 @@ class ContentSecurityPolicy(CSPMiddleware):
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
     ) -> PolicyParts:
         parts = super().get_policy_parts(request, response, report_only)
+        if report_only:
+            return parts
         if request.path_info.startswith("/admin/"):
             parts.update = {"script-src": [UNSAFE_EVAL], **(parts.update or {})}
         elif parts.config is None:

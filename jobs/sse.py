@@ -36,12 +36,15 @@ async def job_events(request: HttpRequest) -> HttpResponseBase:
         if await sync_to_async(selection.is_over)():
             return HttpResponse(status=204)
     except Problem as problem:
-        return problem_response(
+        refusal = problem_response(
             status=problem.status_code,
-            code=str(problem.detail.code) if hasattr(problem.detail, "code") else "",
+            code=getattr(problem.detail, "code", ""),
             detail=str(problem.detail),
             errors=problem.errors,
         )
+        if problem.status_code == 401:
+            refusal["WWW-Authenticate"] = 'Bearer realm="api"'
+        return refusal
     response = StreamingHttpResponse(_stream(selection), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
