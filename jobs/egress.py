@@ -249,10 +249,8 @@ def split_url(url: str) -> tuple[str, str, int]:
         credentials in it, or it is not absolute.
     """
     # What libraries and browsers disagree on is refused, not guessed: \ is / to a browser.
-    if any(char <= " " or char == "\x7f" for char in url) or "\\" in url:
-        raise EgressRefused(
-            "url_invalid", "The address has a space, a control character or a backslash in it."
-        )
+    if any(char <= " " or char == "\x7f" for char in url):
+        raise EgressRefused("url_invalid", "The address has a space or a control character in it.")
     scheme, colon, rest = url.partition(":")
     scheme = scheme.lower()
     if not colon or not scheme.isascii() or not scheme.replace("+", "").replace("-", "").isalnum():
@@ -264,6 +262,8 @@ def split_url(url: str) -> tuple[str, str, int]:
     authority = rest[2:]
     for end in "/?#":
         authority = authority.partition(end)[0]
+    if "\\" in authority:
+        raise EgressRefused("url_invalid", "The address has a backslash in its host.")
     if "@" in authority:
         raise EgressRefused(
             "credentials_in_url",
