@@ -1,0 +1,186 @@
+"""What a session keeps beside its steps: trace, HAR, video, pictures, snapshots, console, state."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any, TextIO
+
+from playwright.async_api import BrowserContext, ConsoleMessage, Error, Page, WebError
+
+from recorder.session.config import Config
+from recorder.session.marks import alternatives, patient
+from recorder.session.stepbook import Entry, StepBook
+from recorder.steps import Action
+
+_LONGEST_CONSOLE = 20_000
+# A fill is pictured when the typing seems to be over.
+_SETTLES_S = 0.5
+
+
+class Evidence:
+    """Collects in the background, in order; `warn(code, text)` says what could not be kept."""
+
+    def __init__(self, *, config: Config, book: StepBook, warn: Callable[[str, str], None]) -> None:
+        self._config = config
+        self._book = book
+        self._warn = warn
+        self._folder = config.workdir
+        self._waiting: asyncio.Queue[tuple[Page, str, float]] = asyncio.Queue()
+        self._queued: set[str] = set()
+        self._console: TextIO | None = None
+        self._console_lines = 0
+        self._context: BrowserContext | None = None
+        self._tracing = False
+        self._told: set[str] = set()
+
+    async def start(self, context: BrowserContext) -> None:
+        self._context = context
+        if self._config.wants("console_log"):
+            self._console = (self._folder / "console.jsonl").open("a", encoding="utf-8")
+            context.on("console", self._on_console)
+            context.on("weberror", self._on_error)
+        if self._config.wants("trace"):
+            await context.tracing.start(screenshots=True, snapshots=True, sources=False)
+            self._tracing = True
+
+    def collect(self, page: Page, entry: Entry) -> None:
+        """Picture this step soon; a step that is still changing only once."""
+        key = entry.step.key
+        if key in self._queued or "forged" in entry.step.flags:
+            return
+        self._queued.add(key)
+        waits = _SETTLES_S if entry.step.action is Action.FILL else 0.0
+        self._waiting.put_nowait((page, key, monotonic() + waits))
+
+    async def run(self) -> None:
+        while True:
+            page, key, not_before = await self._waiting.get()
+            try:
+                # A newer step says that this one is over.
+                while monotonic() < not_before and self._waiting.empty():
+                    await asyncio.sleep(0.05)
+                self._queued.discard(key)
+                await self._picture(page, self._book.get(key))
+            finally:
+                self._waiting.task_done()
+
+    async def drained(self) -> None:
+        await self._waiting.join()
+
+    async def _picture(self, page: Page, entry: Entry) -> None:
+        number, step = f"{entry.position:04}", entry.step
+        changes: dict[str, Any] = {}
+        if self._tracing and self._context is not None:
+            await patient(
+                self._context.tracing.group(f"{entry.position}. {entry.words}"), timeout_s=5
+            )
+        try:
+            if self._config.wants("screenshots") and not page.is_closed():
+                shot = await patient(
+                    page.screenshot(animations="allow", caret="initial", timeout=5_000),
+                    timeout_s=6,
+                )
+                if shot is not None and self._write(f"steps/{number}.png", shot):
+                    changes["screenshot"] = f"steps/{number}.png"
+            if self._config.wants("dom_snapshots") and not page.is_closed():
+                html = await patient(page.content(), timeout_s=5)
+                if html is not None:
+                    self._write(f"dom/{number}.html", html.encode())
+            if step.selector and not step.alternatives and not page.is_closed():
+                found = await patient(alternatives(page, step.selector), timeout_s=4)
+                if found:
+                    changes["alternatives"] = found
+        finally:
+            if self._tracing and self._context is not None:
+                await patient(self._context.tracing.group_end(), timeout_s=5)
+        if changes:
+            self._book.change(step.key, **changes)
+
+    def _write(self, path: str, content: bytes) -> bool:
+        """Whether the file is whole on disk; what is not is said once a kind of trouble."""
+        target = self._folder / path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = target.with_name(f".{target.name}.part")
+            unfinished.write_bytes(content)
+            unfinished.replace(target)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                target.with_name(f".{target.name}.part").unlink()
+            self._tell("disk_full" if error.errno == 28 else "not_written", f"{path}: {error}")
+            return False
+        return True
+
+    def _tell(self, code: str, text: str) -> None:
+        if code not in self._told:
+            self._told.add(code)
+            self._warn(code, text)
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        self._note(
+            type=message.type, text=message.text, url=message.page.url if message.page else ""
+        )
+
+    def _on_error(self, error: WebError) -> None:
+        raised = error.error
+        self._note(type="pageerror", text=str(raised), url=error.page.url if error.page else "")
+
+    def _note(self, **line: Any) -> None:
+        if self._console is None or self._console_lines >= _LONGEST_CONSOLE:
+            return
+        self._console_lines += 1
+        line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **line}
+        line["text"] = line["text"][:10_000]
+        try:
+            self._console.write(json.dumps(line) + "\n")
+            self._console.flush()
+        except OSError as error:
+            self._tell("disk_full" if error.errno == 28 else "not_written", f"console: {error}")
+
+    async def finish(self, *, timeout_s: float) -> None:
+        """Write what is written at the end; the context closes last (HAR, video)."""
+        context = self._context
+        if context is None:
+            return
+        await patient(self.drained(), timeout_s=timeout_s)
+        if self._config.wants("storage_state"):
+            state = await patient(context.storage_state(), timeout_s=timeout_s)
+            if state is None:
+                self._tell("storage_state_lost", "The storage state could not be read.")
+            else:
+                self._write("storage_state.json", json.dumps(state, indent=1).encode())
+        if self._tracing:
+            await self._stop_trace(context, timeout_s)
+        videos = await self._close(context, timeout_s)
+        if self._console is not None:
+            self._console.close()
+        if self._config.wants("video"):
+            self._name_videos(videos)
+
+    async def _stop_trace(self, context: BrowserContext, timeout_s: float) -> None:
+        self._tracing = False
+        try:
+            await asyncio.wait_for(
+                context.tracing.stop(path=self._folder / "trace.zip"), timeout_s * 3
+            )
+        except (Error, TimeoutError, OSError) as error:
+            self._tell("trace_lost", f"The trace could not be written: {error}")
+
+    async def _close(self, context: BrowserContext, timeout_s: float) -> list[Path]:
+        try:
+            await asyncio.wait_for(context.close(), timeout_s * 3)
+        except (Error, TimeoutError, OSError) as error:
+            self._tell("not_closed", f"HAR or video may be incomplete: {error}")
+        return sorted((self._folder / "video").glob("*.webm"), key=lambda one: one.stat().st_mtime)
+
+    def _name_videos(self, videos: list[Path]) -> None:
+        for number, video in enumerate(videos, 1):
+            video.replace(video.with_name(f"{number:02}.webm"))
+        if not videos:
+            self._tell("video_missing", "No video was made.")

@@ -1,0 +1,212 @@
+"""The ledger of forwarded input: a recorded action counts only if a gesture in here explains it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Literal
+
+from playwright.async_api import Page
+
+from recorder.adapter import RecordedAction
+from recorder.session.marks import Target, patient
+from recorder.steps import Signal
+
+Kind = Literal["pointer", "press", "text", "select", "picker", "upload", "console"]
+
+# How long after its gesture an action may come: a click waits 0.5 s in the recorder.
+MATCHES_FOR_S = 6.0
+UNRECORDED_AFTER_S = 3.0
+EFFECTS_FOR_S = 8.0
+
+_SAME = """(found, target) => {
+  const climbs = (from, to) => { for (let node = from; node; node = node.parentNode || node.host) if (node === to) return true; return false; };
+  return climbs(target, found) || climbs(found, target) || [...(found.labels || [])].some((label) => climbs(target, label));
+}"""
+_TAKES_TEXT = """(found) => {
+  const root = found.getRootNode();
+  return root.activeElement === found || found.ownerDocument.activeElement === found || found.contains(root.activeElement);
+}"""
+_HOLDS = "(found, text) => (found.isContentEditable ? found.innerText : found.value) === text"
+
+
+@dataclass(eq=False, kw_only=True)
+class Gesture:
+    """One thing the operator did. `expects`: the recorder should report it."""
+
+    kind: Kind
+    page: Page
+    words: str
+    expects: bool = True
+    key: str = ""
+    click_count: int = 0
+    target: Target | None = None
+    files: tuple[str, ...] = ()
+    at: float = field(default_factory=monotonic)
+    admitted: set[str] = field(default_factory=set)
+    step_key: str | None = None
+    signals: list[Signal] = field(default_factory=list)
+
+
+class Ledger:
+    """Recent gestures, oldest first."""
+
+    def __init__(self) -> None:
+        self._gestures: deque[Gesture] = deque(maxlen=400)
+        self._typed_into: set[tuple[Page, str]] = set()
+
+    def add(self, gesture: Gesture) -> Gesture:
+        self._gestures.append(gesture)
+        return gesture
+
+    def latest(self, page: Page) -> Gesture | None:
+        """The gesture that what happens on `page` now is most likely an effect of."""
+        for gesture in reversed(self._gestures):
+            if gesture.page is page:
+                return gesture if monotonic() - gesture.at < EFFECTS_FOR_S else None
+        return None
+
+    def newest(self) -> Gesture | None:
+        return self._gestures[-1] if self._gestures else None
+
+    async def explain(self, page: Page, action: RecordedAction) -> Gesture | None:
+        """The gesture behind `action`, marked as recorded; None: there is none."""
+        match action.name:
+            case "click" | "check" | "uncheck":
+                return await self._pointer(page, action)
+            case "press":
+                return self._press(page, str(action.params["key"]))
+            case "fill":
+                return await self._fill(page, action)
+            case "select":
+                return await self._widget(page, action, ("select", "press", "text", "pointer"))
+            case "setInputFiles":
+                return await self._widget(page, action, ("upload",))
+        return None
+
+    def unrecorded(self) -> list[Gesture]:
+        """Gestures that should have been reported by now; each is returned once."""
+        now = monotonic()
+        late = [
+            one
+            for one in self._gestures
+            if one.expects and not one.admitted and now - one.at > UNRECORDED_AFTER_S
+        ]
+        for gesture in late:
+            gesture.expects = False
+        return late
+
+    def forgive(self) -> None:
+        """A dialog held everything up: count from now on."""
+        for gesture in self._gestures:
+            if gesture.expects and not gesture.admitted:
+                gesture.at = max(gesture.at, monotonic())
+
+    def _recent(self, page: Page, kinds: Iterable[Kind]) -> list[Gesture]:
+        oldest = monotonic() - MATCHES_FOR_S
+        wanted = set(kinds)
+        return [
+            one
+            for one in self._gestures
+            if one.page is page and one.kind in wanted and one.at > oldest
+        ]
+
+    async def _pointer(self, page: Page, action: RecordedAction) -> Gesture | None:
+        if action.name != "click":
+            for gesture in self._recent(page, ("press", "text")):
+                if gesture.key in {"Space", " "} and not gesture.admitted:
+                    gesture.admitted.add(action.name)
+                    return gesture
+        count = int(action.params.get("click_count", 1))
+        unclear: Gesture | None = None
+        for gesture in self._recent(page, ("pointer",)):
+            if action.name in gesture.admitted or (
+                action.name == "click" and gesture.click_count != count
+            ):
+                continue
+            same = await self._meets(page, action.selector, gesture)
+            if same is None and unclear is None and not gesture.admitted:
+                unclear = gesture
+            if same:
+                return self._admit_click(gesture, action.name)
+        return self._admit_click(unclear, action.name) if unclear is not None else None
+
+    def _admit_click(self, gesture: Gesture, name: str) -> Gesture:
+        gesture.admitted.add(name)
+        for other in self._recent(gesture.page, ("pointer",)):
+            # The clicks that a double click began with are told of with it.
+            if other.click_count < gesture.click_count and other.at <= gesture.at < other.at + 1.5:
+                other.expects = False
+        return gesture
+
+    async def _meets(self, page: Page, selector: str, gesture: Gesture) -> bool | None:
+        """Whether `selector` names the element that was pointed at; None: no longer to be told."""
+        if gesture.target is None:
+            return None
+        attached = await patient(gesture.target.handle.evaluate("(found) => found.isConnected"))
+        if not attached:
+            return None
+        found = await patient(page.locator(selector).element_handles())
+        if not found:
+            # Its page still stands: a name that fits nothing there may come from a changed text.
+            return None if found is not None and not _points_elsewhere(selector) else False
+        for one in found[:20]:
+            if await patient(one.evaluate(_SAME, gesture.target.handle)):
+                return True
+        return False
+
+    def _press(self, page: Page, key: str) -> Gesture | None:
+        for gesture in self._recent(page, ("press", "text")):
+            if gesture.key == key and not gesture.admitted:
+                gesture.admitted.add("press")
+                return gesture
+        return None
+
+    async def _fill(self, page: Page, action: RecordedAction) -> Gesture | None:
+        gestures = self._recent(page, ("text", "press", "picker", "pointer"))
+        # Of pointer gestures only sliders change a value.
+        gestures = [
+            one
+            for one in gestures
+            if one.kind != "pointer" or (one.target and one.target.info.get("type") == "range")
+        ]
+        if not gestures:
+            return None
+        where = (page, action.selector)
+        if where not in self._typed_into:
+            locator = page.locator(action.selector).first
+            if await patient(locator.count()):
+                fits = await patient(locator.evaluate(_TAKES_TEXT, timeout=500)) or await patient(
+                    locator.evaluate(_HOLDS, action.params["text"], timeout=500)
+                )
+                if not fits:
+                    return None
+            elif not any(one.kind == "text" and not one.admitted for one in gestures):
+                return None
+            self._typed_into.add(where)
+        for gesture in gestures:
+            if gesture.kind != "press":
+                gesture.admitted.add("fill")
+        return gestures[-1]
+
+    async def _widget(
+        self, page: Page, action: RecordedAction, kinds: tuple[Kind, ...]
+    ) -> Gesture | None:
+        for gesture in reversed(self._recent(page, kinds)):
+            if action.name in gesture.admitted and gesture.kind == kinds[0]:
+                continue
+            if gesture.target is not None and (
+                await self._meets(page, action.selector, gesture) is False
+            ):
+                continue
+            gesture.admitted.add(action.name)
+            return gesture
+        return None
+
+
+def _points_elsewhere(selector: str) -> bool:
+    """A css or id selector that finds nothing never fitted; a text may have changed since."""
+    last = selector.split(" >> ")[-1]
+    return not last.startswith("internal:")

@@ -1,0 +1,236 @@
+"""Real, trusted input: what the operator's hands do, done in the browser, and noted in the ledger."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.async_api import Error, Page
+
+from recorder.session.gestures import Gesture, Ledger
+from recorder.session.marks import Target, active, at_point, patient
+
+MODIFIERS = ("Alt", "Control", "Meta", "Shift")
+_DRAG_PX = 6
+# Keys that the recorder never reports: they show in the text they change, or not at all.
+_SILENT = {"Shift", "Control", "Meta", "Alt", "AltGraph", "Process", "CapsLock", "Dead"}
+_EDITING = {"Backspace", "Delete"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Press:
+    x: float
+    y: float
+    target: Target | None
+    withheld: bool = False
+
+
+Opened = Callable[[Page, Target], Awaitable[bool]]
+Dragged = Callable[[Page, Target, Target], Awaitable[None]]
+RightClicked = Callable[[Page, Target | None, Callable[[], Awaitable[None]]], Awaitable[None]]
+
+
+class Inputs:
+    """`on_widget` is asked at each press whether it opens a widget of the console's instead;
+    `on_drag` hears of drags made by hand; `on_right_click` performs one while the recorder is off."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        on_widget: Opened,
+        on_drag: Dragged,
+        on_right_click: RightClicked,
+    ) -> None:
+        self._ledger = ledger
+        self._on_widget = on_widget
+        self._on_drag = on_drag
+        self._on_right_click = on_right_click
+        self._held: dict[Page, set[str]] = {}
+        self._pressed: dict[str, _Press] = {}
+        self._focus: tuple[Page, Target | None] | None = None
+
+    async def mouse(self, page: Page, values: Mapping[str, Any]) -> None:
+        kind, x, y = values["kind"], values["x"], values["y"]
+        button = values.get("button", "left")
+        await self._hold(page, values.get("modifiers", []))
+        if kind == "move":
+            await page.mouse.move(x, y)
+        elif kind == "down":
+            await self._down(page, x, y, button, values.get("clickCount") or 1)
+        elif kind == "up":
+            await self._up(page, x, y, button, values.get("clickCount") or 1)
+        else:
+            for count in range(1, (2 if kind == "dblclick" else values.get("clickCount") or 1) + 1):
+                await self._down(page, x, y, button, count)
+                await self._up(page, x, y, button, count)
+            await self._hold(page, [])
+
+    async def _down(self, page: Page, x: float, y: float, button: str, count: int) -> None:
+        self._focus = None
+        target = await patient(at_point(page, x, y), timeout_s=1)
+        await page.mouse.move(x, y)
+        withheld = button == "right" or (
+            button == "left" and target is not None and await self._on_widget(page, target)
+        )
+        self._pressed[button] = _Press(x=x, y=y, target=target, withheld=withheld)
+        if not withheld:
+            await page.mouse.down(button=button, click_count=count)  # type: ignore[arg-type]
+
+    async def _up(self, page: Page, x: float, y: float, button: str, count: int) -> None:
+        press = self._pressed.pop(button, None)
+        if press is None:
+            return
+        if button == "right":
+
+            async def click() -> None:
+                await page.mouse.click(press.x, press.y, button="right")
+
+            await self._on_right_click(page, press.target, click)
+            return
+        if press.withheld:
+            return
+        info = press.target.info if press.target else {}
+        if math.hypot(x - press.x, y - press.y) > _DRAG_PX:
+            await self._drop(page, press, x, y)
+            return
+        tag = info.get("element", {}).get("tag")
+        self._ledger.add(
+            Gesture(
+                kind="pointer",
+                page=page,
+                words=f"{button} click at {round(x)}, {round(y)}",
+                expects=not info.get("disabled")
+                and info.get("type") not in {"range", "file"}
+                and tag not in {"select", "option"},
+                click_count=count,
+                target=press.target,
+            )
+        )
+        await page.mouse.up(button=button, click_count=count)  # type: ignore[arg-type]
+
+    async def _drop(self, page: Page, press: _Press, x: float, y: float) -> None:
+        start = press.target
+        slider = start is not None and start.info.get("type") == "range"
+        gesture = self._ledger.add(
+            Gesture(
+                kind="pointer",
+                page=page,
+                words=f"drag from {round(press.x)}, {round(press.y)} to {round(x)}, {round(y)}",
+                expects=slider,
+                click_count=1,
+                target=start,
+            )
+        )
+        # A click on what holds both ends may be reported; the drag stands for it.
+        if not slider:
+            gesture.admitted.update({"click", "check", "uncheck"})
+        end = await patient(at_point(page, x, y), timeout_s=1)
+        await page.mouse.move(x, y)
+        await page.mouse.up()
+        if start is None or end is None or slider:
+            return
+        chosen = await patient(start.frame.evaluate("() => String(getSelection() ?? '')"))
+        dragged = await patient(start.handle.evaluate("(one) => !!one.closest('[draggable=true]')"))
+        if not chosen or dragged:
+            await self._on_drag(page, start, end)
+
+    async def wheel(self, page: Page, values: Mapping[str, Any]) -> None:
+        await self._hold(page, values.get("modifiers", []))
+        await page.mouse.move(values["x"], values["y"])
+        await page.mouse.wheel(values["dx"], values["dy"])
+
+    async def key(self, page: Page, values: Mapping[str, Any]) -> None:
+        kind, key = values["kind"], _named(values["key"])
+        wanted = values.get("modifiers", [])
+        if key in MODIFIERS:
+            held = self._held.setdefault(page, set())
+            if kind != "up" and key not in held:
+                held.add(key)
+                await page.keyboard.down(key)
+            if kind != "down" and key in held:
+                held.discard(key)
+                await page.keyboard.up(key)
+            return
+        await self._hold(page, wanted)
+        if kind == "up":
+            try:
+                await page.keyboard.up(key)
+            except Error as error:
+                # A key that the layout lacks was inserted as text, and has no up.
+                if "Unknown key" not in error.message:
+                    raise
+            return
+        await self._note_key(page, key, wanted)
+        try:
+            await (page.keyboard.down(key) if kind == "down" else page.keyboard.press(key))
+        except Error as error:
+            if "Unknown key" not in error.message or len(key) > 2:
+                raise
+            await page.keyboard.insert_text(key)
+        if kind == "press":
+            await self._hold(page, [])
+
+    async def text(self, page: Page, text: str) -> None:
+        await self._focused(page)
+        self._ledger.add(Gesture(kind="text", page=page, words="text"))
+        await page.keyboard.insert_text(text)
+
+    def forget(self, page: Page) -> None:
+        self._held.pop(page, None)
+        self._focus = None
+
+    async def _note_key(self, page: Page, key: str, modifiers: list[str]) -> None:
+        if key in _SILENT:
+            return
+        command = bool(set(modifiers) & {"Alt", "Control", "Meta"})
+        types = (len(key) == 1 and not command) or key in _EDITING or key == "Space"
+        pastes = (command and key.lower() == "v") or (key == "Insert" and "Shift" in modifiers)
+        target = await self._focused(page)
+        if key == "Enter" and not command:
+            tag = target.info.get("element", {}).get("tag") if target else ""
+            types = tag == "textarea" or bool(
+                target and target.info.get("editable") and tag != "input"
+            )
+        editable = target is None or bool(target.info.get("editable"))
+        checkable = target is not None and bool(target.info.get("checkable"))
+        shown = "+".join([*(one for one in MODIFIERS if one in modifiers), key])
+        if types or pastes:
+            secret = bool(target and target.info.get("secret"))
+            # A key in a field of another kind (a select) shows there, or is a shortcut of the page.
+            self._ledger.add(
+                Gesture(
+                    kind="text",
+                    page=page,
+                    words="typing" if editable or secret else f"key {shown}",
+                    expects=key not in _EDITING and not pastes,
+                    key=" " if key in {" ", "Space"} and checkable else key if checkable else "",
+                    target=None,
+                )
+            )
+        else:
+            self._ledger.add(Gesture(kind="press", page=page, words=f"key {shown}", key=shown))
+        if not types or key == "Enter":
+            self._focus = None
+
+    async def _focused(self, page: Page) -> Target | None:
+        """The focused element; asked for again only after what may move the focus."""
+        if self._focus is None or self._focus[0] is not page:
+            self._focus = (page, await patient(active(page), timeout_s=0.5))
+        return self._focus[1]
+
+    async def _hold(self, page: Page, wanted: list[str]) -> None:
+        held = self._held.setdefault(page, set())
+        for key in MODIFIERS:
+            if key in wanted and key not in held:
+                held.add(key)
+                await page.keyboard.down(key)
+            elif key not in wanted and key in held:
+                held.discard(key)
+                await page.keyboard.up(key)
+
+
+def _named(key: str) -> str:
+    return {" ": "Space", "Esc": "Escape", "Del": "Delete"}.get(key, key)
