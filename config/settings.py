@@ -176,6 +176,7 @@ Q_CLUSTER = {
 QUEUES = {"default": env_int("WORKERS", 2), "browser": env_int("BROWSER_WORKERS", 2)}
 LEASE_S = env_int("LEASE_S", 30)
 CANCEL_GRACE_S = env_int("CANCEL_GRACE_S", 5)
+DRAIN_S = env_int("DRAIN_S", 20)
 
 # Where browsers and crawlers may go: ARCHITECTURE section 10.
 EGRESS_ALLOW = env_list("EGRESS_ALLOW")
@@ -249,7 +250,6 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": ["config.unfold.console_css"],
-    "SCRIPTS": ["config.unfold.console_js"],
     "DASHBOARD_CALLBACK": "config.unfold.dashboard",
     "LOGIN": {"form": "config.accounts.LoginForm"},
     "SIDEBAR": {

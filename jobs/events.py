@@ -57,7 +57,8 @@ def advance(
     where = " AND attempt = %s AND status = 'running'" if fence else ""
     update = (
         f"UPDATE jobs_job SET last_seq = last_seq + 1{sets} WHERE id = %s{where} "
-        "RETURNING last_seq, cancel_requested_at IS NOT NULL"
+        # The column, not `… IS NOT NULL`: SQLite 3.40 answers that with 1 for a null, in RETURNING.
+        "RETURNING last_seq, cancel_requested_at"
     )
     params = [*(changes or {}).values(), pk(job_id), *([attempt] if fence else [])]
     with transaction.atomic(), connection.cursor() as cursor:
@@ -78,7 +79,7 @@ def advance(
         at=at,
         attempt=attempt,
     )
-    return event, bool(row[1])
+    return event, row[1] is not None
 
 
 def append(

@@ -146,6 +146,11 @@ class RunningJob:
             self._cancel_seen = row[0] is not None
         return self._cancel_seen
 
+    @property
+    def cancel_was_seen(self) -> bool:
+        """What `cancel_requested` said last, without looking again."""
+        return self._cancel_seen
+
     def check_cancelled(self) -> None:
         """:raises Cancelled: somebody asked for this job to end.
         :raises Superseded: another attempt owns the job.

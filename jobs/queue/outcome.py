@@ -134,11 +134,11 @@ def lease(*, job_id: UUID, attempt: int) -> bool | None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE jobs_job SET lease_until = {now_sql(plus_s=settings.LEASE_S)} "
-            "WHERE id = %s AND attempt = %s AND status = 'running' RETURNING cancel_requested_at IS NOT NULL",
+            "WHERE id = %s AND attempt = %s AND status = 'running' RETURNING cancel_requested_at",
             [events.pk(job_id), attempt],
         )
         row = cursor.fetchone()
-    return None if row is None else bool(row[0])
+    return None if row is None else row[0] is not None
 
 
 def cancel_requested(*, job_id: UUID, attempt: int) -> bool | None:

@@ -1,0 +1,27 @@
+"""`manage.py createfirstadmin`: the way in for whoever installs this."""
+
+import os
+from secrets import token_urlsafe
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+
+class Command(BaseCommand):
+    help = (
+        "Create the superuser `admin`, with ADMIN_PASSWORD or a generated password that is printed "
+        "once. Does nothing when any user exists."
+    )
+
+    @transaction.atomic
+    def handle(self, *args: Any, **options: Any) -> None:
+        users = get_user_model().objects
+        if users.exists():
+            return
+        given = os.environ.get("ADMIN_PASSWORD")
+        password = given or token_urlsafe(12)
+        users.create_superuser(username="admin", password=password)
+        shown = "the password in ADMIN_PASSWORD" if given else password
+        self.stdout.write(f"Created the first user.\n  user:     admin\n  password: {shown}")

@@ -1,0 +1,54 @@
+"""`manage.py runweb`: the ASGI server, in the foreground."""
+
+import logging
+import os
+import socket
+from argparse import ArgumentParser
+from typing import Any
+
+from channels.routing import get_default_application
+from daphne.server import Server
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+
+class Command(BaseCommand):
+    help = "Run the web server (Daphne) in the foreground. `up` starts this."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default=settings.HOST)
+        parser.add_argument("--port", type=int, default=settings.PORT)
+        parser.add_argument(
+            "--ready-fd", type=int, help="file descriptor: write a line to it once ready"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        listening = _listen(options["host"], options["port"])
+        for noisy in ("daphne", "twisted"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        fd = options["ready_fd"]
+
+        def ready() -> None:
+            if fd is not None:
+                os.write(fd, b"ready\n")
+                os.close(fd)
+
+        Server(
+            application=get_default_application(),
+            endpoints=[f"fd:fileno={listening.fileno()}"],
+            ready_callable=ready,
+            server_name="Tapedeck",
+            # Behind a TLS proxy, which settings trust only when PUBLIC_URL names one.
+            proxy_forwarded_address_header="X-Forwarded-For" if settings.HTTPS else None,
+            proxy_forwarded_proto_header="X-Forwarded-Proto" if settings.HTTPS else None,
+        ).run()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, or the reason why not: Daphne itself would go on without one."""
+    try:
+        listening = socket.create_server((host, port), family=family, backlog=256)
+    except OSError as error:
+        raise CommandError(f"Can not listen on {host}:{port}: {error.strerror}.") from error
+    listening.setblocking(False)
+    return listening

@@ -1,0 +1,76 @@
+"""One cluster of django-q2: its main process, which also reaps and watches."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+from django.db import DatabaseError, connections
+from django_q.cluster import Cluster
+from django_q.conf import Conf
+from django_q.signals import post_spawn
+
+from jobs.queue import folders, processes, reaper
+from jobs.queue.watchdog import Watchdog
+from jobs.queue.work import start_worker
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+ROWS_EVERY_S = 10.0
+
+
+def run_cluster(*, queue: str, workers: int, ready_fd: int | None = None) -> int:
+    """Run `workers` worker processes for `queue` until SIGTERM (drains) or a death; the exit code.
+
+    SIGTERM belongs to this process alone: sent to the whole group it leaves django-q2 hanging.
+    """
+    if os.getpgrp() != os.getpid():
+        # Its own group, so that the watchdog can end all of it.
+        os.setpgid(0, 0)
+    processes.tie_forks_to_parents()
+    processes.adopt_orphans()
+    logging.getLogger("django-q").setLevel(logging.WARNING)
+    folders.sweep()
+    reaper.remove_dead_workers()
+    # No connection may be shared with the processes that are forked next.
+    connections.close_all()
+    Conf.CLUSTER_NAME = queue
+    Conf.WORKERS = workers
+    post_spawn.connect(_on_spawn, dispatch_uid="tapedeck")
+    cluster = Cluster()
+    cluster.start()
+    threading.Thread(target=_look_after, args=(queue,), name="reaper", daemon=True).start()
+    if ready_fd is not None:
+        os.write(ready_fd, b"ready\n")
+        os.close(ready_fd)
+    # Not join(): the queue library's own signal handling joins, and may do so at any moment.
+    while cluster.sentinel.is_alive():
+        time.sleep(0.1)
+    return 0 if cluster.has_stopped else 1
+
+
+def _on_spawn(**kwargs: Any) -> None:
+    start_worker(queue=Conf.CLUSTER_NAME)
+
+
+def _look_after(queue: str) -> None:
+    watchdog = Watchdog(queue=queue)
+    rows_at = 0.0
+    while True:
+        try:
+            reaper.reap()
+            if time.monotonic() >= rows_at:
+                reaper.remove_dead_workers()
+                rows_at = time.monotonic() + ROWS_EVERY_S
+            if watchdog.hangs():
+                log.critical(
+                    "Queue %s stands still beside a free worker: restarting its cluster.", queue
+                )
+                os.killpg(os.getpgrp(), signal.SIGKILL)
+        except DatabaseError:
+            log.exception("The reaper could not reach the database; trying again")
+            connections.close_all()
+        time.sleep(LOOK_EVERY_S)

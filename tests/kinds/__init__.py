@@ -1,0 +1,1 @@
+"""Kinds that exist in tests only."""
