@@ -81,9 +81,11 @@ def python_for(selector: object, *, page: str | None = None) -> str:
 
 
 def quote(text: str) -> str:
-    """`text` as a Python string literal in double quotes, on one line, ASCII controls and
-    everything invisible (line separators, bidirectional marks, lone surrogates) escaped."""
+    """`text` as a Python string literal on one line, in the quotes Black would choose; controls
+    and all that is invisible (line separators, bidirectional marks, lone surrogates) escaped."""
     quoted = json.dumps(text, ensure_ascii=False)
+    if '"' in text and "'" not in text:
+        quoted = "'" + quoted[1:-1].replace('\\"', '"') + "'"
     if quoted.isprintable():
         return quoted
     return "".join(char if char.isprintable() else _escaped(char) for char in quoted)

@@ -1,0 +1,595 @@
+"""Generated code: idiomatic, formatted, and never more than the typed steps say."""
+
+import ast
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recorder import allowlist
+from recorder.allowlist import NotAllowed
+from recorder.codegen import file_name, function_name, generate
+from recorder.steps import Action, Signal, Step
+from recorder.wording import wording
+
+BUTTON = 'internal:role=button[name="Save"i]'
+FIELD = 'internal:label="Name"i'
+
+
+def step(action: Action, selector: str = "", *, page: str = "page", **rest: Any) -> Step:
+    params = rest.pop("params", {})
+    return Step(key="k", action=action, page=page, selector=selector, params=params, **rest)
+
+
+def opened() -> Step:
+    return step(Action.NAVIGATE, params={"url": "http://127.0.0.1/"})
+
+
+def body_of(*steps: Step) -> str:
+    """The statements after the opening one."""
+    code = generate(steps=[opened(), *steps], flow_name="Flow", url="http://127.0.0.1/", options={})
+    after = code.split('page.goto("http://127.0.0.1/")\n', 1)[1]
+    return "\n".join(
+        line[4:] for line in after.splitlines() if not line.startswith("    #")
+    ).strip()
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (step(Action.CLICK, BUTTON), 'page.get_by_role("button", name="Save").click()'),
+        (
+            step(Action.CLICK, BUTTON, params={"button": "right", "modifiers": ["Shift"]}),
+            'page.get_by_role("button", name="Save").click(button="right", modifiers=["Shift"])',
+        ),
+        (step(Action.CLICK, "#c", params={"click_count": 2}), 'page.locator("#c").dblclick()'),
+        (
+            step(Action.CLICK, "#c", params={"click_count": 3, "position": {"x": 3, "y": 4.5}}),
+            'page.locator("#c").click(click_count=3, position={"x": 3, "y": 4.5})',
+        ),
+        (step(Action.CLICK, params={"position": {"x": 1, "y": 2}}), "page.mouse.click(1, 2)"),
+        (step(Action.HOVER, BUTTON), 'page.get_by_role("button", name="Save").hover()'),
+        (
+            step(Action.DRAG, "#a", params={"target": "#b"}),
+            'page.locator("#a").drag_to(page.locator("#b"))',
+        ),
+        (
+            step(Action.FILL, FIELD, params={"text": 'a"b\n'}),
+            'page.get_by_label("Name").fill(\'a"b\\n\')',
+        ),
+        (
+            step(Action.PRESS, FIELD, params={"key": "Control+a"}),
+            'page.get_by_label("Name").press("Control+a")',
+        ),
+        (step(Action.PRESS, params={"key": "Escape"}), 'page.keyboard.press("Escape")'),
+        (step(Action.CHECK, FIELD), 'page.get_by_label("Name").check()'),
+        (step(Action.UNCHECK, FIELD), 'page.get_by_label("Name").uncheck()'),
+        (
+            step(Action.SELECT, FIELD, params={"options": ["de"]}),
+            'page.get_by_label("Name").select_option("de")',
+        ),
+        (
+            step(Action.SELECT, FIELD, params={"options": ["a", "b"]}),
+            'page.get_by_label("Name").select_option(["a", "b"])',
+        ),
+        (
+            step(Action.UPLOAD, FIELD, params={"files": ["uploads/a.txt"]}),
+            'page.get_by_label("Name").set_input_files(HERE / "uploads/a.txt")',
+        ),
+        (step(Action.SCROLL, params={"dx": 0, "dy": -300}), "page.mouse.wheel(0, -300)"),
+        (step(Action.GO_BACK), "page.go_back()"),
+        (step(Action.GO_FORWARD), "page.go_forward()"),
+        (step(Action.RELOAD), "page.reload()"),
+        (step(Action.CLOSE_PAGE), "page.close()"),
+        (
+            step(Action.OPEN_PAGE, page="page1", params={"url": "http://h/"}),
+            'page1 = page.context.new_page()\npage1.goto("http://h/")',
+        ),
+        (
+            step(Action.NAVIGATE, params={"url": "http://h/", "wait_until": "commit"}),
+            'page.goto("http://h/", wait_until="commit")',
+        ),
+        (
+            step(Action.ASSERT_VISIBLE, BUTTON),
+            'expect(page.get_by_role("button", name="Save")).to_be_visible()',
+        ),
+        (
+            step(Action.ASSERT_TEXT, "h1", params={"text": "Hi", "substring": True}),
+            'expect(page.locator("h1")).to_contain_text("Hi")',
+        ),
+        (
+            step(Action.ASSERT_TEXT, "h1", params={"text": "Hi"}),
+            'expect(page.locator("h1")).to_have_text("Hi")',
+        ),
+        (
+            step(Action.ASSERT_VALUE, FIELD, params={"text": ""}),
+            'expect(page.get_by_label("Name")).to_have_value("")',
+        ),
+        (
+            step(Action.ASSERT_CHECKED, FIELD, params={"checked": False}),
+            'expect(page.get_by_label("Name")).not_to_be_checked()',
+        ),
+        (
+            step(Action.ASSERT_URL, params={"url": "http://h/x"}),
+            'expect(page).to_have_url("http://h/x")',
+        ),
+        (
+            step(Action.CLICK, BUTTON, signals=(Signal(name="popup", params={"page": "page1"}),)),
+            "with page.expect_popup() as page1_info:\n"
+            '    page.get_by_role("button", name="Save").click()\n'
+            "page1 = page1_info.value",
+        ),
+        (
+            step(
+                Action.CLICK,
+                BUTTON,
+                signals=(
+                    Signal(name="dialog", params={"kind": "prompt", "accepted": True, "text": "x"}),
+                ),
+            ),
+            'page.once("dialog", lambda dialog: dialog.accept("x"))\n'
+            'with page.expect_event("dialog"):\n'
+            '    page.get_by_role("button", name="Save").click()',
+        ),
+        (
+            step(
+                Action.CLICK, BUTTON, signals=(Signal(name="download", params={"filename": "a"}),)
+            ),
+            "with page.expect_download() as download1_info:\n"
+            '    page.get_by_role("button", name="Save").click()\n'
+            "assert download1_info.value.failure() is None",
+        ),
+    ],
+    ids=lambda value: value.action if isinstance(value, Step) else "",
+)
+def test_every_action_becomes_idiomatic_code(made: Step, expected: str) -> None:
+    assert body_of(made) == expected
+
+
+def test_every_action_is_covered_above() -> None:
+    cases = test_every_action_becomes_idiomatic_code.pytestmark[0].args[1]
+    assert {made.action for made, _ in cases} == set(Action) - {Action.UNRECORDED}
+
+
+def flow() -> list[Step]:
+    """A long flow with everything in it."""
+    dialog = Signal(name="dialog", params={"kind": "confirm", "accepted": True})
+    return [
+        opened(),
+        step(Action.FILL, 'internal:label="Password"i', params={"text": {"secret": "PASSWORD_1"}}),
+        step(
+            Action.CLICK, BUTTON, signals=(Signal(name="popup", params={"page": "page1"}), dialog)
+        ),
+        step(
+            Action.CLICK,
+            BUTTON,
+            page="page1",
+            signals=tuple(Signal(name="popup", params={"page": f"page{n}"}) for n in (2, 3)),
+        ),
+        step(Action.CLICK, BUTTON, page="page3", signals=(dialog, dialog, dialog)),
+        step(
+            Action.UPLOAD,
+            FIELD,
+            params={"files": [f"uploads/some-long-file-name-{n}.txt" for n in range(4)]},
+        ),
+        step(
+            Action.ASSERT_TEXT,
+            'internal:role=heading[name="A heading so long that the line can not hold it at all"s] >> nth=2',
+            params={"text": "and a text that is long as well", "substring": True},
+        ),
+        step(
+            Action.DRAG,
+            "#source",
+            params={
+                "target": '#frame >> internal:control=enter-frame >> internal:text="drop it in here"i'
+            },
+        ),
+        step(Action.UNRECORDED, params={"gesture": "pinch\nimport os"}),
+        step(Action.CLICK, '#x"); import os; ("', flags=("forged",)),
+    ]
+
+
+OPTIONS = {
+    "viewport": {"width": 1280, "height": 720},
+    "device": "iPhone 15",
+    "locale": "de-DE",
+    "timezone": "Europe/Berlin",
+    "color_scheme": "dark",
+    "geolocation": {"latitude": 52.5, "longitude": -13.4},
+    "permissions": ["geolocation"],
+    "user_agent": 'UA "x"',
+    "ignore_https_errors": True,
+    "bypass_csp": True,
+    "http_credentials": {"username": "bob", "password": "h4ck-me"},
+    "extra_headers": {"X-Token": "t0p-secret", "x_token": "other-secret"},
+    "auth_state": True,
+    "proxy": {"server": "http://proxy:3128"},
+}
+
+
+def test_a_formatter_and_a_linter_have_nothing_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "test_flow.py"
+    path.write_text(generate(steps=flow(), flow_name="Flow", url="http://h/", options=OPTIONS))
+    for command in (["format", "--line-length=88", "--diff"], ["check", "--select=F,E9,I,UP"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--isolated", path],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_secrets_are_named_never_written() -> None:
+    code = generate(steps=flow(), flow_name="Flow", url="http://h/", options=OPTIONS)
+    for value in ("h4ck-me", "t0p-secret", "other-secret"):
+        assert value not in code
+    for name in ("PASSWORD_1", "HTTP_PASSWORD", "HEADER_X_TOKEN", "HEADER_X_TOKEN__2"):
+        assert f'{name} = secret("TAPEDECK_SECRET_{name}")' in code
+    assert "fill(PASSWORD_1)" in code
+
+
+def test_the_recordings_context_is_the_tests_context() -> None:
+    code = generate(steps=[opened()], flow_name="Flow", url="http://h/", options=OPTIONS)
+    scope: dict[str, Any] = {}
+    fixture = next(
+        n for n in ast.parse(code).body if getattr(n, "name", "") == "browser_context_args"
+    )
+    assert isinstance(fixture, ast.FunctionDef)
+    fixture.decorator_list = []
+    names = ("HTTP_PASSWORD", "HEADER_X_TOKEN", "HEADER_X_TOKEN__2")
+    scope = {name: name.lower() for name in names} | {"HERE": Path("/here"), "Playwright": object}
+    exec(compile(ast.Module([fixture], []), "<fixture>", "exec"), scope)
+    playwright = type("P", (), {"devices": {"iPhone 15": {"is_mobile": True, "viewport": {}}}})()
+    assert scope["browser_context_args"]({"base_url": "b"}, playwright) == {
+        "base_url": "b",
+        "is_mobile": True,
+        "viewport": {"width": 1280, "height": 720},
+        "locale": "de-DE",
+        "timezone_id": "Europe/Berlin",
+        "color_scheme": "dark",
+        "geolocation": {"latitude": 52.5, "longitude": -13.4},
+        "permissions": ["geolocation"],
+        "user_agent": 'UA "x"',
+        "ignore_https_errors": True,
+        "bypass_csp": True,
+        "http_credentials": {"username": "bob", "password": "http_password"},
+        "extra_http_headers": {"X-Token": "header_x_token", "x_token": "header_x_token__2"},
+        "storage_state": Path("/here/auth_state.json"),
+    }
+
+
+def test_forged_and_unrecorded_steps_leave_a_comment_only() -> None:
+    code = generate(steps=flow(), flow_name="Flow", url="http://h/", options={})
+    assert "# step 9: Not recorded: pinch import os" in code
+    assert "# step 10: Not done by the operator:" in code
+    assert "import os;" not in "".join(
+        node.value
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        (step(Action.CLICK, ""), "position has no x and y"),
+        (step(Action.CLICK, "a\0b"), "NUL"),
+        (step(Action.CLICK, BUTTON, params={"button": "both"}), "button is unknown"),
+        (step(Action.CLICK, BUTTON, params={"modifiers": ["Hyper"]}), "modifier"),
+        (step(Action.CLICK, BUTTON, params={"click_count": True}), "clicks"),
+        (
+            step(Action.CLICK, BUTTON, params={"position": {"x": float("nan"), "y": 1}}),
+            "coordinate",
+        ),
+        (step(Action.CLICK, BUTTON, page="page9"), "page9 is not open"),
+        (step(Action.CLICK, BUTTON, page="os"), "no known tab"),
+        (step(Action.FILL, FIELD, params={"text": 7}), "not a text"),
+        (step(Action.FILL, FIELD, params={"text": {"secret": "x; import os"}}), "not a text"),
+        (step(Action.PRESS, FIELD, params={"key": "Control+"}), "key is unknown"),
+        (step(Action.UPLOAD, FIELD, params={"files": ["../../etc/passwd"]}), "outside uploads"),
+        (step(Action.UPLOAD, FIELD, params={"files": ["/etc/passwd"]}), "outside uploads"),
+        (step(Action.SELECT, FIELD, params={"options": "de"}), "not a list"),
+        (step(Action.NAVIGATE, params={"url": "file:///etc/passwd"}), "http"),
+        (step(Action.NAVIGATE, params={"url": "javascript:alert(1)"}), "http"),
+        (step(Action.NAVIGATE, params={"url": "http://h/", "wait_until": "x"}), "unknown state"),
+        (step(Action.ASSERT_CHECKED, FIELD, params={"checked": "yes"}), "neither"),
+        (step(Action.DRAG, "#a", params={"target": None}), "not NoneType"),
+        (
+            step(Action.CLICK, BUTTON, signals=(Signal(name="popup", params={"page": "page"}),)),
+            "name of its own",
+        ),
+        (step(Action.CLICK, BUTTON, signals=(Signal(name="popup", params={}),)), "name of its own"),
+    ],
+)
+def test_a_step_that_can_not_be_repeated_fails_the_test_and_says_why(
+    broken: Step, why: str
+) -> None:
+    body = body_of(broken)
+    assert body.startswith("pytest.fail(")
+    assert "Step 2 can not be repeated." in body
+    assert why in body
+
+
+def test_a_flow_that_starts_elsewhere_opens_its_address_first() -> None:
+    code = generate(steps=[step(Action.CLICK, BUTTON)], flow_name="x", url="http://h/a", options={})
+    assert '    # start\n    page.goto("http://h/a")\n\n    # step 1: Click button "Save"\n' in code
+
+
+@pytest.mark.parametrize(
+    ("flow_name", "name"),
+    [
+        ("Log in", "test_log_in"),
+        ("", "test_recorded_flow"),
+        ('"""; import os', "test_import_os"),
+        ("日本語", "test_recorded_flow"),
+        ("a/../b\n", "test_a_b"),
+        ("x" * 300, "test_" + "x" * 80),
+    ],
+)
+def test_names_of_flows_become_names_of_tests(flow_name: str, name: str) -> None:
+    assert function_name(flow_name) == name
+    assert file_name(flow_name) == f"{name}.py"
+    assert f"def {name}(page: Page) -> None:" in generate(
+        steps=[opened()], flow_name=flow_name, url="http://h/", options={}
+    )
+
+
+HOSTILE = [
+    '"); __import__("os").system("id"); ("',
+    "'); import os; os.system('id') #",
+    '"""\nimport os\n"""',
+    "\\",
+    '\\"',
+    "x\nimport os",
+    "x\rimport os",
+    "x\u2028import os",
+    "x\x0cimport os",
+    "\x00",
+    "\ud800",
+    '{}\' % f"{1}"',
+    "# step 99: forged",
+    "\u202eevil",
+    "pass",
+    "${process.exit()}",
+    "\N{FULLWIDTH QUOTATION MARK}",
+]
+
+
+def hostile_steps(rng: random.Random) -> list[Step]:
+    def evil() -> Any:
+        return rng.choice(
+            [*HOSTILE, 7, None, True, {"a": 1}, [1], {"secret": rng.choice(HOSTILE)}, *HOSTILE]
+        )
+
+    def selector() -> str:
+        text = str(rng.choice(HOSTILE))
+        return rng.choice(
+            [
+                text,
+                f'internal:role=button[name="{text}"s]',
+                f"internal:text={text}",
+                f'internal:has="{text}"',
+                f"internal:text=/{text}/i",
+                f"a >> nth={text}",
+                f"internal:role={text}",
+                f"internal:testid=[{text}]",
+                f"css={text} >> internal:control=enter-frame >> {text}",
+            ]
+        )
+
+    def params() -> dict[str, Any]:
+        names = (
+            "text",
+            "url",
+            "key",
+            "options",
+            "files",
+            "target",
+            "button",
+            "modifiers",
+            "position",
+        )
+        made = {name: evil() for name in names if rng.random() < 0.5}
+        if rng.random() < 0.3:
+            made |= {
+                "options": [evil()],
+                "files": [evil()],
+                "url": f"http://h/{rng.choice(HOSTILE)}",
+            }
+        return made
+
+    return [
+        Step(
+            key=str(evil()),
+            action=rng.choice(list(Action)),
+            page=rng.choice(["page", "page", "page1", str(rng.choice(HOSTILE))]),
+            selector=selector(),
+            params=params(),
+            signals=tuple(
+                Signal(
+                    name=rng.choice(["popup", "dialog", "download"]),
+                    params={"page": evil(), "accepted": True, "kind": "prompt", "text": evil()},
+                )
+                for _ in range(rng.choice([0, 0, 1, 2]))
+            ),
+            element={"role": str(evil()), "name": str(evil())},
+            flags=rng.choice([(), (), ("forged",)]),
+        )
+        for _ in range(12)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_nothing_hostile_becomes_code(seed: int) -> None:
+    rng = random.Random(seed)
+    steps = hostile_steps(rng)
+    hostile_url = rng.choice(HOSTILE)
+    code = generate(
+        steps=steps,
+        flow_name=rng.choice(HOSTILE),
+        url=hostile_url,
+        options={"locale": rng.choice(HOSTILE)},
+    )
+    code.encode()
+    tree = ast.parse(code)
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert not names & {"__import__", "eval", "exec", "open", "getattr", "system"}
+    assert all(char.isprintable() or char == "\n" for char in code)
+    # One comment for each step, in order, none by the page.
+    markers = [line.strip() for line in code.splitlines() if line.strip().startswith("# step ")]
+    assert [marker.split(":")[0] for marker in markers] == [f"# step {n}" for n in range(1, 13)]
+
+
+BASE = """from playwright.sync_api import Page, expect
+
+
+def test_x(page: Page) -> None:
+    {}
+"""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import os",
+        "__import__('os').system('id')",
+        "eval('1')",
+        "exec('1')",
+        "open('/etc/passwd')",
+        "page.evaluate('1')",
+        "page.locator('a').evaluate('1')",
+        "page.add_init_script('x')",
+        "page.route('**', lambda route: route.abort())",
+        "page.context.browser.close()",
+        "page.context.add_cookies([])",
+        "page.__class__",
+        "page.locator('a').__class__()",
+        "page.goto('file:///etc/passwd')",
+        "page.goto('javascript:1')",
+        "page.goto(page.url)",
+        "page.goto(f'http://{page}')",
+        "page.locator('a').set_input_files('/etc/passwd')",
+        "page.locator('a').fill(open('x').read())",
+        "page.locator('a').click(force=True, **{})",
+        "page.locator(*['a']).click()",
+        "page.once('dialog', lambda dialog: eval('1'))",
+        "page.once('dialog', eval)",
+        "page.on('request', print)",
+        "page.screenshot(path='/tmp/x')",
+        "page.locator('a').screenshot(path='/tmp/x')",
+        "x = page",
+        "page = 1",
+        "expect = print",
+        "for n in range(3): page.reload()",
+        "while True: pass",
+        "lambda: 1",
+        "[page.reload() for n in 'x']",
+        "page.locator(f'{page}').click()",
+        "assert page.evaluate('1')",
+        "assert True, open('x')",
+        "del page",
+        "global page",
+        "raise SystemExit",
+        "return 1",
+        "yield 1",
+        "with open('x') as f: pass",
+        "with page.expect_popup(lambda popup: eval('1')): page.reload()",
+        "with page.expect_event('request'): page.reload()",
+        "try:\n        page.reload()\n    except Exception: pass",
+        "class X: pass",
+        "def f(): pass",
+        "page.keyboard.insert_text('x')",
+        "pytest.fail(open('x').read(), pytrace=False)",
+        "re.compile('x').match('x')",
+        "page.get_by_text(re.compile('x', re.DEBUG)).click()",
+        "page.locator('a').fill(b'x')",
+        "page.locator('a').fill(...)",
+        "page.locator('a').fill(UNKNOWN)",
+        "(x := page)",
+    ],
+)
+def test_the_allow_list_refuses(line: str) -> None:
+    with pytest.raises(NotAllowed):
+        allowlist.check(BASE.format(line))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "",
+        "import subprocess\n" + BASE.format("page.reload()"),
+        "import os as o\n" + BASE.format("page.reload()"),
+        "from os import system\n" + BASE.format("page.reload()"),
+        "from playwright.sync_api import sync_playwright\n" + BASE.format("page.reload()"),
+        "from .x import y\n" + BASE.format("page.reload()"),
+        "import os\nX = os.environ\n" + BASE.format("page.reload()"),
+        "X = secret('PATH')\n" + BASE.format("page.reload()"),
+        "HERE = '/'\n" + BASE.format("page.reload()"),
+        BASE.format("page.reload()") + "print(1)\n",
+        BASE.format("page.reload()") + "\ndef secret(name: str) -> str:\n    return eval(name)\n",
+        BASE.format("page.reload()").replace("(page: Page)", "(page: Page = eval('1'))"),
+        "@eval('x')\n" + BASE.format("page.reload()").split("\n\n\n")[1],
+        BASE.format("page.reload()") + BASE.format("page.reload()"),
+        "import pytest\n\n\n@pytest.fixture(scope='session')\ndef browser_context_args(browser_context_args: dict) -> dict:\n"
+        "    return {'proxy': {'server': 'http://x'}}\n" + BASE.format("page.reload()"),
+        "(" * 500,
+        "x = 1\0",
+    ],
+)
+def test_the_allow_list_refuses_the_file(code: str) -> None:
+    with pytest.raises(NotAllowed):
+        allowlist.check(code)
+
+
+def test_the_allow_list_names_the_line() -> None:
+    with pytest.raises(NotAllowed) as refused:
+        allowlist.check(BASE.format("page.evaluate('1')"))
+    assert refused.value.line == 5
+    assert "page.evaluate" in refused.value.why
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (step(Action.CLICK, BUTTON), 'Click button "Save"'),
+        (
+            step(Action.CLICK, "#x", element={"role": "button", "name": "Go\n\u2028now"}),
+            'Click button "Go now"',
+        ),
+        (step(Action.CLICK, "#x", element={"tag": "div", "text": "Row"}), 'Click div "Row"'),
+        (step(Action.CLICK, "#x", params={"click_count": 2}), 'Double-click locator("#x")'),
+        (
+            step(Action.CLICK, BUTTON, params={"button": "right", "modifiers": ["Shift"]}),
+            'Shift+right-click button "Save"',
+        ),
+        (
+            step(Action.FILL, FIELD, params={"text": {"secret": "PASSWORD_1"}}),
+            'Fill field "Name" with the secret PASSWORD_1',
+        ),
+        (
+            step(Action.SELECT, FIELD, params={"options": ["a", "b"]}),
+            'Select "a", "b" in field "Name"',
+        ),
+        (step(Action.ASSERT_URL, params={"url": "http://h/"}), "Expect the address http://h/"),
+        (
+            step(Action.CLICK, BUTTON, flags=("forged",)),
+            'Not done by the operator: Click button "Save"',
+        ),
+    ],
+)
+def test_words(made: Step, words: str) -> None:
+    assert wording(made) == words
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_every_action_has_words_whatever_its_params(action: Action) -> None:
+    for params in (
+        {},
+        {"text": 3, "url": [], "options": None, "files": {}, "key": {}, "modifiers": 4},
+    ):
+        words = wording(step(action, "\0", params=params))
+        assert words
+        assert words.isprintable()
