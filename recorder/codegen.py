@@ -8,7 +8,7 @@ passes `recorder.allowlist` before anyone stores or runs it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from recorder import allowlist, layout
@@ -33,13 +33,21 @@ _CONTEXT = {
 }
 
 
-def generate(*, steps: Sequence[Step], flow_name: str, url: str, options: Mapping[str, Any]) -> str:
-    """The test file for `steps`.
+def generate(
+    *,
+    steps: Sequence[Step],
+    flow_name: str,
+    url: str,
+    options: Mapping[str, Any],
+    wordings: Mapping[str, str] | None = None,
+) -> str:
+    """The test file for `steps` (the kept ones, in order).
 
-    Above each step's statements stands `# step N: <wording>`, N counting from 1 over `steps`.
-    A forged or unrecorded step leaves its comment only. A step that can not be repeated
-    becomes a `pytest.fail` that says why, so that no test passes by leaving it out.
-    `options` are the recording's; secrets in them are never written, only their names.
+    Above each step's statements stands `# step N: <wording>`; `wordings` holds people's own
+    words by step key. N is `numbered`'s. A forged or unrecorded step leaves a comment only. A
+    step that can not be repeated becomes a `pytest.fail` that says why, so that no test passes
+    by leaving it out. `options` are the recording's (opened); their secrets are never written,
+    only their names.
 
     :raises recorder.allowlist.NotAllowed: a defect of this module; nothing may run the code.
     """
@@ -47,9 +55,11 @@ def generate(*, steps: Sequence[Step], flow_name: str, url: str, options: Mappin
     body: list[str] = []
     if not _opens_itself(steps):
         body += ["# start", *_opening(url)]
-    for position, step in enumerate(steps, 1):
+    numbers = {key: number for number, key in numbered(steps)}
+    for step in steps:
+        words = shorten((wordings or {}).get(step.key) or wording(step), 200)
         body += [""] if body else []
-        body += _step(step, position=position, flow=flow, words=wording(step))
+        body += _step(step, number=numbers.get(step.key), flow=flow, words=words)
     if all(not line or line.startswith("#") for line in body):
         body.append("pass")
     context = _context_arguments(options, flow)
@@ -66,6 +76,17 @@ def generate(*, steps: Sequence[Step], flow_name: str, url: str, options: Mappin
     return code
 
 
+def numbered(steps: Iterable[Step]) -> list[tuple[int, str]]:
+    """(number, key) of the steps that become code, numbers from 1 without gaps."""
+    kept = [step.key for step in steps if not is_left_out(step)]
+    return list(enumerate(kept, 1))
+
+
+def is_left_out(step: Step) -> bool:
+    """Whether `step` is shown but never generated: forged, or a gesture that was not recorded."""
+    return step.action == Action.UNRECORDED or bool({"forged", "unrecorded"} & set(step.flags))
+
+
 def function_name(flow_name: str) -> str:
     """The test function's name (and the file's, with `.py`) for a flow."""
     words = re.sub(r"[^a-z0-9]+", "_", flow_name.lower()).strip("_")[:80].rstrip("_")
@@ -79,7 +100,7 @@ def file_name(flow_name: str) -> str:
 def _opens_itself(steps: Sequence[Step]) -> bool:
     """Whether the first step that becomes code opens an address on the first page."""
     for step in steps:
-        if "forged" in step.flags or step.action == Action.UNRECORDED:
+        if is_left_out(step):
             continue
         opens = step.action in {Action.NAVIGATE, Action.OPEN_PAGE} and step.page == "page"
         return opens and step.params.get("url") not in {None, "", "about:blank"}
@@ -93,16 +114,15 @@ def _opening(url: str) -> list[str]:
         return [_failure(f"The recording has no start: {error}")]
 
 
-def _step(step: Step, *, position: int, flow: Flow, words: str) -> list[str]:
-    head = f"# step {position}: {words}"
-    if "forged" in step.flags:
-        return [f"{head} (left out: it matches no input)"]
-    if step.action == Action.UNRECORDED or "unrecorded" in step.flags:
-        return [head if step.action == Action.UNRECORDED else f"{head} (not recorded)"]
+def _step(step: Step, *, number: int | None, flow: Flow, words: str) -> list[str]:
+    if number is None:
+        why = "matches no input" if "forged" in step.flags else "not recorded"
+        return [f"# left out ({why}): {words}"]
+    head = f"# step {number}: {words}"
     try:
-        return [head, *statements(step, position=position, flow=flow)]
+        return [head, *statements(step, position=number, flow=flow)]
     except StepRefused as error:
-        return [head, _failure(f"Step {position} can not be repeated. {error}")]
+        return [head, _failure(f"Step {number} can not be repeated. {error}")]
 
 
 def _failure(why: str) -> str:

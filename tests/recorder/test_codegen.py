@@ -1,6 +1,7 @@
 """Generated code: idiomatic, formatted, and never more than the typed steps say."""
 
 import ast
+import itertools
 import random
 import subprocess
 import sys
@@ -11,17 +12,25 @@ import pytest
 
 from recorder import allowlist
 from recorder.allowlist import NotAllowed
-from recorder.codegen import file_name, function_name, generate
+from recorder.codegen import file_name, function_name, generate, numbered
 from recorder.steps import Action, Signal, Step
 from recorder.wording import wording
 
+KEYS = itertools.count()
 BUTTON = 'internal:role=button[name="Save"i]'
 FIELD = 'internal:label="Name"i'
 
 
 def step(action: Action, selector: str = "", *, page: str = "page", **rest: Any) -> Step:
     params = rest.pop("params", {})
-    return Step(key="k", action=action, page=page, selector=selector, params=params, **rest)
+    return Step(
+        key=rest.pop("key", f"s{next(KEYS)}"),
+        action=action,
+        page=page,
+        selector=selector,
+        params=params,
+        **rest,
+    )
 
 
 def opened() -> Step:
@@ -149,6 +158,13 @@ def test_every_action_becomes_idiomatic_code(made: Step, expected: str) -> None:
     assert body_of(made) == expected
 
 
+def test_people_may_word_a_step_in_one_line() -> None:
+    made = opened()
+    words = {made.key: "Save it\n# step 9: evil\u2028"}
+    code = generate(steps=[made], flow_name="x", url="http://h/", options={}, wordings=words)
+    assert "    # step 1: Save it # step 9: evil\n" in code
+
+
 def test_every_action_is_covered_above() -> None:
     cases = test_every_action_becomes_idiomatic_code.pytestmark[0].args[1]
     assert {made.action for made, _ in cases} == set(Action) - {Action.UNRECORDED}
@@ -263,8 +279,10 @@ def test_the_recordings_context_is_the_tests_context() -> None:
 
 def test_forged_and_unrecorded_steps_leave_a_comment_only() -> None:
     code = generate(steps=flow(), flow_name="Flow", url="http://h/", options={})
-    assert "# step 9: Not recorded: pinch import os" in code
-    assert "# step 10: Not done by the operator:" in code
+    assert "# left out (not recorded): Not recorded: pinch import os" in code
+    assert "# left out (matches no input): Not done by the operator:" in code
+    assert "# step 8:" in code
+    assert "# step 9:" not in code
     assert "import os;" not in "".join(
         node.value
         for node in ast.walk(ast.parse(code))
@@ -403,7 +421,7 @@ def hostile_steps(rng: random.Random) -> list[Step]:
 
     return [
         Step(
-            key=str(evil()),
+            key=f"s{number}",
             action=rng.choice(list(Action)),
             page=rng.choice(["page", "page", "page1", str(rng.choice(HOSTILE))]),
             selector=selector(),
@@ -418,7 +436,7 @@ def hostile_steps(rng: random.Random) -> list[Step]:
             element={"role": str(evil()), "name": str(evil())},
             flags=rng.choice([(), (), ("forged",)]),
         )
-        for _ in range(12)
+        for number in range(12)
     ]
 
 
@@ -440,7 +458,8 @@ def test_nothing_hostile_becomes_code(seed: int) -> None:
     assert all(char.isprintable() or char == "\n" for char in code)
     # One comment for each step, in order, none by the page.
     markers = [line.strip() for line in code.splitlines() if line.strip().startswith("# step ")]
-    assert [marker.split(":")[0] for marker in markers] == [f"# step {n}" for n in range(1, 13)]
+    expected = [f"# step {number}" for number, _ in numbered(steps)]
+    assert [marker.split(":")[0] for marker in markers] == expected
 
 
 BASE = """from playwright.sync_api import Page, expect
