@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
         Server(
             application=get_default_application(),
-            endpoints=[f"fd:fileno={listening.fileno()}"],
+            endpoints=[_endpoint(listening, options["port"])],
             ready_callable=ready,
             server_name="Tapedeck",
             # Behind a TLS proxy, which settings trust only when PUBLIC_URL names one.
@@ -47,8 +47,18 @@ class Command(BaseCommand):
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket, or the reason why not: Daphne itself would go on without one."""
     try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family, backlog=256)
     except OSError as error:
         raise CommandError(f"Can not listen on {host}:{port}: {error.strerror}.") from error
     listening.setblocking(False)
     return listening
+
+
+def _endpoint(listening: socket.socket, port: int) -> str:
+    if listening.family == socket.AF_INET:
+        return f"fd:fileno={listening.fileno()}"
+    # Daphne's `fd` endpoints know IPv4 only: for IPv6 this was a look whether the port is free.
+    address = listening.getsockname()[0].replace(":", r"\:")
+    listening.close()
+    return f"tcp6:{port}:interface={address}"
