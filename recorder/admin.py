@@ -143,7 +143,9 @@ class RecordingSessionAdmin(ModelAdmin):  # type: ignore[misc]
 
     def get_urls(self) -> list[Any]:
         def at(route: str, view: Any, name: str) -> Any:
-            return path(route, self.admin_site.admin_view(view), name=f"recorder_recordingsession_{name}")
+            return path(
+                route, self.admin_site.admin_view(view), name=f"recorder_recordingsession_{name}"
+            )
 
         return [
             at("<uuid:session_id>/stop/", require_POST(self.stop_view), "stop"),
@@ -154,7 +156,9 @@ class RecordingSessionAdmin(ModelAdmin):  # type: ignore[misc]
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        form = NewRecordingForm(request.POST or None, initial={"url": request.GET.get("url", "")})
+        form = NewRecordingForm(
+            request.POST or None, initial={"url": request.GET.get("url", "")}, user=request.user
+        )
         if request.method == "POST" and isinstance(request.user, User):
             session = form.start(by=request.user)
             if session is not None:
@@ -188,7 +192,9 @@ class RecordingSessionAdmin(ModelAdmin):  # type: ignore[misc]
             **pages.session_context(session),
         }
         template = "session_ended" if session.job.is_terminal else "session_live"
-        return TemplateResponse(request, f"admin/recorder/recordingsession/{template}.html", context)
+        return TemplateResponse(
+            request, f"admin/recorder/recordingsession/{template}.html", context
+        )
 
     def stop_view(self, request: HttpRequest, session_id: Any) -> HttpResponse:
         session = self._session(request, str(session_id))

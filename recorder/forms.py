@@ -20,48 +20,60 @@ from recorder.models import RecordingSession
 NESTED = "__"
 # Which options stand together, in this order; what no group names comes last, under "More".
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Browser": ("browser", "headed", "device", "viewport", "slow_mo", "slow_mo_ms", "user_agent"),
+    "Browser": ("browser", "device", "viewport", "user_agent", "slow_mo", "headed"),
     "Person and place": (
+        "auth_state",
         "locale",
         "timezone",
-        "timezone_id",
         "color_scheme",
         "geolocation",
         "permissions",
-        "storage_state",
-        "auth_state",
-        "auth_state_session",
-        "start_from",
     ),
-    "Network": (
-        "proxy",
-        "http_credentials",
-        "extra_headers",
-        "extra_http_headers",
-        "ignore_https_errors",
-        "bypass_csp",
-    ),
+    "Network": ("http_credentials", "proxy", "extra_headers", "ignore_https_errors", "bypass_csp"),
     "Evidence": (
         "trace",
         "har",
         "video",
         "screenshots",
         "dom_snapshots",
-        "dom",
-        "console",
         "console_log",
+        "storage_state",
         "verify",
     ),
-    "Limits": ("timeout_s", "timeout_ms", "idle_timeout_s", "action_timeout_s"),
+    "Limits": ("timeout_s", "idle_timeout_s"),
+}
+LABELS = {
+    "auth_state": "Start signed in as",
+    "console_log": "Console log",
+    "slow_mo": "Slow motion (ms)",
+    "timeout_s": "Longest recording (s)",
+    "idle_timeout_s": "Longest pause (s)",
+}
+ACRONYMS = {
+    "http": "HTTP",
+    "https": "HTTPS",
+    "har": "HAR",
+    "dom": "DOM",
+    "csp": "CSP",
+    "url": "URL",
 }
 EXAMPLES = {
     "locale": "de-DE",
     "timezone": "Europe/Berlin",
-    "timezone_id": "Europe/Berlin",
-    "permissions": "geolocation, clipboard-read",
     "extra_headers": "X-Environment: staging",
-    "extra_http_headers": "X-Environment: staging",
+    f"viewport{NESTED}width": "1280",
+    f"viewport{NESTED}height": "720",
+    f"proxy{NESTED}server": "http://proxy.example:3128",
+    f"proxy{NESTED}bypass": "localhost, *.internal.example",
 }
+
+
+def _label(name: str) -> str:
+    words = name.split(NESTED)[-1].split("_")
+    unit = {"s": " (s)", "ms": " (ms)"}.get(words[-1], "")
+    words = words[:-1] if unit else words
+    shown = " ".join(ACRONYMS.get(word, word) for word in words)
+    return LABELS.get(name) or shown[:1].upper() + shown[1:] + unit
 
 
 class LinesField(forms.CharField):
@@ -83,7 +95,9 @@ class WordsField(forms.CharField):
     """A list of strings, separated by commas."""
 
     def to_python(self, value: Any) -> Any:
-        return [word.strip() for word in (super().to_python(value) or "").split(",") if word.strip()]
+        return [
+            word.strip() for word in (super().to_python(value) or "").split(",") if word.strip()
+        ]
 
 
 class JsonTextField(forms.CharField):
@@ -101,14 +115,15 @@ class JsonTextField(forms.CharField):
 
 def _form_field(name: str, field: serializers.Field[Any, Any, Any, Any]) -> forms.Field:
     """A form field that accepts what the serializer's field accepts, as a person types it."""
-    label = str(field.label or name.split(NESTED)[-1].replace("_", " ").capitalize())
     shared: dict[str, Any] = {
-        "label": label,
+        "label": _label(name),
         "help_text": str(field.help_text or ""),
         "required": False,
     }
     default = field.default if field.default is not serializers.empty else None
-    default = None if callable(default) else default
+    if callable(default) or NESTED in name:
+        # A part of something optional: filled in, it would ask for the other parts too.
+        default = None
     placeholder = {"placeholder": EXAMPLES[name]} if name in EXAMPLES else {}
     if isinstance(field, serializers.BooleanField):
         return forms.BooleanField(
@@ -165,7 +180,7 @@ def _form_field(name: str, field: serializers.Field[Any, Any, Any, Any]) -> form
         return JsonTextField(
             **shared, widget=widgets.UnfoldAdminTextareaWidget(attrs={"rows": 4, **placeholder})
         )
-    if field.write_only:
+    if field.write_only or name.endswith("password"):
         return forms.CharField(
             **shared,
             strip=False,
@@ -176,6 +191,23 @@ def _form_field(name: str, field: serializers.Field[Any, Any, Any, Any]) -> form
         initial=default,
         max_length=getattr(field, "max_length", None),
         widget=widgets.UnfoldAdminTextInputWidget(attrs=placeholder),
+    )
+
+
+def _auth_states(user: Any, field: serializers.Field[Any, Any, Any, Any]) -> forms.Field:
+    """The newest recordings of this user that kept their cookies and storage."""
+    kept = (
+        RecordingSession.objects.visible_to(user)
+        .filter(job__artifacts__path="storage_state.json", job__artifacts__visible=True)
+        .order_by("-id")[:50]
+    )
+    choices = [(str(session.pk), f"{session.flow_name} · {session.url}"[:100]) for session in kept]
+    return forms.ChoiceField(
+        label=_label("auth_state"),
+        help_text="Cookies and storage as an earlier recording left them.",
+        required=False,
+        choices=[("", "Nobody: a fresh browser"), *choices],
+        widget=widgets.UnfoldAdminSelectWidget,
     )
 
 
@@ -212,11 +244,17 @@ class NewRecordingForm(forms.Form):
         widget=widgets.UnfoldAdminTextInputWidget(attrs={"placeholder": "Log in"}),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.declared = dict(option_fields())
+        self.outer_help = {
+            name: field.help_text or ""
+            for name, field in registry.get(services.RECORD).options().fields.items()
+        }
         for name, field in self.declared.items():
-            self.fields[self._name(name)] = _form_field(name, field)
+            self.fields[self._name(name)] = (
+                _auth_states(user, field) if name == "auth_state" else _form_field(name, field)
+            )
 
     @staticmethod
     def _name(option: str) -> str:
@@ -228,9 +266,7 @@ class NewRecordingForm(forms.Form):
         left = list(self.declared)
         found: list[tuple[str, list[str]]] = []
         for title, options in GROUPS.items():
-            names = [
-                name for option in options for name in left if name.split(NESTED)[0] == option
-            ]
+            names = [name for option in options for name in left if name.split(NESTED)[0] == option]
             left = [name for name in left if name not in names]
             if names:
                 found.append((title, names))
@@ -245,7 +281,8 @@ class NewRecordingForm(forms.Form):
                     rows.append(
                         {
                             "outer": outer,
-                            "title": outer.replace("_", " ").capitalize(),
+                            "title": _label(outer),
+                            "help": str(self.outer_help.get(outer, "")),
                             "fields": [],
                         }
                     )
@@ -256,7 +293,11 @@ class NewRecordingForm(forms.Form):
 
     def clean_url(self) -> str:
         url = str(self.cleaned_data["url"]).strip()
-        return url if ":" in url.split("/")[0].split("?")[0] and not _is_host_port(url) else f"{_scheme(url)}://{url}"
+        return (
+            url
+            if ":" in url.split("/")[0].split("?")[0] and not _is_host_port(url)
+            else f"{_scheme(url)}://{url}"
+        )
 
     def options(self) -> dict[str, Any]:
         """What was filled in, as the API takes it; an empty field is "not given"."""
@@ -290,8 +331,12 @@ class NewRecordingForm(forms.Form):
         return None
 
     def _add_option_errors(self, errors: Mapping[str, Any]) -> None:
-        names = {camel(name): name for name in self.declared} | {name: name for name in self.declared}
-        outer_names = {camel(name.split(NESTED)[0]): name.split(NESTED)[0] for name in self.declared}
+        names = {camel(name): name for name in self.declared} | {
+            name: name for name in self.declared
+        }
+        outer_names = {
+            camel(name.split(NESTED)[0]): name.split(NESTED)[0] for name in self.declared
+        }
         for spelled, messages in errors.items():
             outer = outer_names.get(spelled, spelled)
             if spelled in names:

@@ -52,7 +52,9 @@ def verdict_line(session: RecordingSession) -> str:
         return format_html("Replayed {}", when(session.verified_at))
     if session.verdict == RecordingSession.Verdict.FAILED:
         step = f"Step {session.failing_step}: " if session.failing_step else ""
-        return format_html('<span class="td-clamp" title="{0}">{0}</span>', step + session.verdict_reason)
+        return format_html(
+            '<span class="td-clamp" title="{0}">{0}</span>', step + session.verdict_reason
+        )
     if session.job.status == Status.FAILED:
         return format_html('<span class="td-clamp" title="{0}">{0}</span>', session.job.error)
     if not session.job.is_terminal:
@@ -106,13 +108,19 @@ def _ended(session: RecordingSession, detail: dict[str, Any]) -> dict[str, Any]:
     main = [artifact for artifact in artifacts if not _is_one_of_many(artifact["path"])]
     many = [artifact for artifact in artifacts if _is_one_of_many(artifact["path"])]
     failing = next(
-        (step for step in detail["steps"] if step["number"] == session.failing_step), None
+        (
+            step
+            for step in detail["steps"]
+            if step["number"] is not None and step["number"] == session.failing_step
+        ),
+        None,
     )
     picture = next(
         (
             artifact["url"]
             for artifact in artifacts
-            if artifact["path"].startswith("replay/") and artifact["contentType"].startswith("image/")
+            if artifact["path"].startswith("replay/")
+            and artifact["contentType"].startswith("image/")
         ),
         failing["screenshotUrl"] if failing else None,
     )
@@ -195,5 +203,8 @@ def _is_one_of_many(path: str) -> bool:
 
 
 def _traces(paths: set[str]) -> list[tuple[str, str]]:
-    known = [("trace.zip", "Trace of the recording"), ("replay/trace.zip", "Trace of the verification")]
+    known = [
+        ("trace.zip", "Trace of the recording"),
+        ("replay/trace.zip", "Trace of the verification"),
+    ]
     return [(path, label) for path, label in known if path in paths]

@@ -14,7 +14,7 @@ from django.utils import timezone
 from jobs import services as jobs
 from jobs.egress import EgressRefused, Policy
 from jobs.models import Job, Status
-from recorder import selectors
+from recorder import codegen, selectors
 from recorder.models import RecordingSession, Step
 from recorder.steps import Step as TypedStep
 
@@ -245,11 +245,14 @@ def _row(session: RecordingSession, key: str) -> Step:
 
 def _regenerate(session: RecordingSession, why: str, by: User) -> None:
     """New code from the steps that are left; `why` says why the old verdict no longer holds."""
-    from recorder import codegen
 
-    kept = [TypedStep.from_json(row.data) for row in session.steps.filter(deleted_at__isnull=True)]
+    kept = list(session.steps.filter(deleted_at__isnull=True))
     session.code = codegen.generate(
-        steps=kept, flow_name=session.flow_name, url=session.url, options=session.job.options
+        steps=[TypedStep.from_json(row.data) for row in kept],
+        flow_name=session.flow_name,
+        url=session.url,
+        options=session.job.options,
+        wordings={row.key: row.wording for row in kept if row.wording},
     )
     fields = ["code"]
     if why:

@@ -8,12 +8,13 @@ from uuid import UUID
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponseBase
 from django.urls import reverse
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from jobs.api.downloads import serve_artifact
 from jobs.api.problem import Problem
+from jobs.api.views import NewestFirst
 from recorder import services
 from recorder.api.serializers import EditStep, StartSession
 from recorder.dto import session_detail_dto, session_dto, steps_dto
@@ -43,13 +44,6 @@ def session_of(request: Request, session_id: UUID) -> RecordingSession:
     return session
 
 
-class Pages(CursorPagination):
-    ordering = "-id"
-    page_size = 50
-    max_page_size = 200
-    page_size_query_param = "limit"
-
-
 class SessionsView(APIView):
     """GET the recordings, newest first; POST starts one."""
 
@@ -64,7 +58,7 @@ class SessionsView(APIView):
             rows = rows.filter(job__status=status)
         if words := given.get("q"):
             rows = rows.filter(Q(flow_name__icontains=words) | Q(url__icontains=words))
-        pages = Pages()
+        pages = NewestFirst()
         page = pages.paginate_queryset(rows, request, view=self) or []
         return pages.get_paginated_response([session_dto(session) for session in page])
 
@@ -178,10 +172,11 @@ class ArtifactView(APIView):
     """GET one file of a recording: the artifacts of its job, by the session's id."""
 
     def get(self, request: Request, session_id: UUID, path: str) -> HttpResponseBase:
-        from jobs.api.artifacts import serve_artifact
-
         session = session_of(request, session_id)
-        return serve_artifact(request, job=session.job, path=path)
+        artifact = session.job.artifacts.filter(visible=True, path=path).first()
+        if artifact is None:
+            raise Problem(status=404, code="not_found", detail="This recording has no such file.")
+        return serve_artifact(request, artifact)
 
 
 def _steps(session: RecordingSession) -> list[dict[str, Any]]:
