@@ -6,15 +6,28 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
+from django.utils import timezone
+
+from jobs import console, feed
+from jobs.events import job_dto
+from jobs.models import Job
 
 
 def console_css(request: HttpRequest) -> str:
     return static("tapedeck/console.css")
 
 
-def console_js(request: HttpRequest) -> str:
-    return static("tapedeck/boot.js")
-
-
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    return context
+    """The start page: figures, the newest jobs, and what to do next while there are none."""
+    # The cursor before the rows: what happens in between arrives over the socket.
+    cursor = str(feed.read_now())
+    jobs = Job.objects.visible_to(request.user).select_related("owner")[:10]
+    return {
+        **context,
+        "title": "Dashboard",
+        "cursor": cursor,
+        "figures": console.summary(request.user, now=timezone.now()),
+        "recent": [job_dto(job) for job in jobs],
+        "new_recording_url": console.recording_url(),
+        "reason_words": console.REASON_WORDS,
+    }

@@ -11,6 +11,7 @@ _JOB = r"^jobs/(?P<job_id>[^/]+)"
 urlpatterns = [
     re_path(r"^jobs/?$", views.JobsView.as_view(), name="api-jobs"),
     re_path(r"^jobs/events/?$", job_events, name="api-job-stream"),
+    re_path(r"^jobs/summary/?$", views.SummaryView.as_view(), name="api-job-summary"),
     re_path(rf"{_JOB}/?$", views.JobView.as_view(), name="api-job"),
     re_path(rf"{_JOB}/events/?$", views.JobEventsView.as_view(), name="api-job-events"),
     re_path(rf"{_JOB}/artifacts/?$", views.ArtifactsView.as_view(), name="api-job-artifacts"),

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
@@ -14,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from jobs import services
+from jobs import console, services
 from jobs.api.downloads import artifact_dto, serve_artifact
 from jobs.api.problem import Problem
 from jobs.events import event_dto, job_dto
@@ -149,3 +150,10 @@ class CancelView(APIView):
         except services.JobNotCancellable as error:
             raise Problem(status=409, code="not_cancellable", detail=str(error)) from error
         return Response(job_dto(job))
+
+
+class SummaryView(APIView):
+    """GET → {queued, running, failedToday, workers, workersBusy}; counts end in + beyond 10,000."""
+
+    def get(self, request: Request) -> Response:
+        return Response(console.summary(request.user, now=timezone.now()))

@@ -1,0 +1,256 @@
+"""The console's pages of jobs: list, one job, cancelling. Rows are read-only."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+
+from jobs import console, feed, registry, services
+from jobs.api.downloads import artifact_dto
+from jobs.events import job_dto
+from jobs.models import Job, Status, Worker
+
+
+class ReadOnly(ModelAdmin):
+    """Any operator may look; nobody adds, edits or deletes rows here."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_active and request.user.is_staff)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_module_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class KindFilter(admin.SimpleListFilter):
+    title = "kind"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(kind.name, kind.name) for kind in registry.all_kinds()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+class JobChangeList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.query and not self.has_active_filters:
+            # The theme offers "show all" whenever the two differ, and full counts are off.
+            self.full_result_count = self.result_count
+
+
+@admin.register(Job)
+class JobAdmin(ReadOnly):
+    list_display = ("state", "title", "kind_shown", "owner_shown", "queued", "took")
+    list_display_links = ("title",)
+    list_filter = ("status", KindFilter)
+    list_per_page = 50
+    list_select_related = ("owner",)
+    show_full_result_count = False
+    sortable_by = ()
+    ordering = ("-id",)
+    search_fields = ("name",)
+    search_help_text = "Name, or a whole id"
+    paginator = console.CappedPaginator
+    show_facets = admin.ShowFacets.NEVER
+    actions = ("cancel_selected",)
+    change_list_template = "admin/jobs/job/list.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
+        return Job.objects.visible_to(request.user)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return JobChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
+    ) -> tuple[QuerySet[Job], bool]:
+        try:
+            return queryset.filter(pk=UUID(search_term.strip())), False
+        except ValueError:
+            rows, distinct = super().get_search_results(request, queryset, search_term)
+            return rows, bool(distinct)
+
+    @admin.display(description="State")
+    def state(self, job: Job) -> SafeString:
+        return console.chip(job)
+
+    @admin.display(description="Job")
+    def title(self, job: Job) -> str:
+        return str(job)
+
+    @admin.display(description="Kind")
+    def kind_shown(self, job: Job) -> SafeString:
+        return format_html('<code class="td-kind">{}</code>', job.kind)
+
+    @admin.display(description="Owner")
+    def owner_shown(self, job: Job) -> str:
+        return job.owner.get_username()
+
+    @admin.display(description="Queued")
+    def queued(self, job: Job) -> SafeString:
+        return console.when(job.created_at)
+
+    @admin.display(description="Duration")
+    def took(self, job: Job) -> SafeString:
+        return console.duration(job)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # The cursor before the rows: what happens in between arrives over the socket.
+        extra = {"cursor": str(feed.read_now()), "statuses": _status_links(request)}
+        response: HttpResponse = super().changelist_view(
+            request, {**extra, **(extra_context or {})}
+        )
+        return response
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """One job; everything that moves on the page comes by its events."""
+        if request.method != "GET":
+            return HttpResponseNotAllowed(["GET"])
+        try:
+            key = UUID(object_id)
+        except ValueError as error:
+            raise Http404("A job's id is a UUID.") from error
+        job = self.get_queryset(request).select_related("owner", "parent").filter(pk=key).first()
+        if job is None:
+            raise Http404("There is no such job, or it is not yours.")
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": job,
+            "title": str(job),
+            "job": job,
+            "dto": job_dto(job),
+            "chip": console.chip(job),
+            "queued": console.when(job.created_at),
+            "took": console.duration(job),
+            "reason": console.reason_words(job.reason),
+            "reason_words": console.REASON_WORDS,
+            "parent": _visible(request, job.parent_id),
+            "children": list(Job.objects.visible_to(request.user).filter(parent=job)[:20]),
+            "options": console.rows_of(job.options),
+            "result": console.rows_of(job.result or {}),
+            "metrics": console.rows_of(job.metrics),
+            "artifacts": [artifact_dto(row) for row in job.artifacts.filter(visible=True)[:1000]],
+            "recording_url": _recording_url(job),
+        }
+        return TemplateResponse(request, "admin/jobs/job/page.html", context)
+
+    @admin.action(description="Cancel…", permissions=["view"])
+    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+        """Ask for a reason, then cancel; say of each group what really happened."""
+        jobs = list(queryset.select_related("owner")[:500])
+        if "confirmed" not in request.POST:
+            open_jobs = [job for job in jobs if not job.is_terminal]
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": "Cancel jobs",
+                "jobs": open_jobs,
+                "chips": [(console.chip(job), job) for job in open_jobs],
+                "ended": len(jobs) - len(open_jobs),
+            }
+            return TemplateResponse(request, "admin/jobs/job/cancel.html", context)
+        outcome = {"cancelled": 0, "asked to stop": 0, "already ended": 0}
+        reason = request.POST.get("reason", "").strip()[:200]
+        for job in jobs:
+            try:
+                now = services.cancel(job=job, by=request.user, reason=reason)
+            except services.JobNotCancellable:
+                outcome["already ended"] += 1
+            else:
+                outcome["cancelled" if now.status == Status.CANCELLED else "asked to stop"] += 1
+        said = ", ".join(f"{count} {word}" for word, count in outcome.items() if count)
+        level = (
+            messages.SUCCESS
+            if outcome["cancelled"] + outcome["asked to stop"]
+            else messages.WARNING
+        )
+        self.message_user(request, f"Jobs: {said or 'none selected'}.", level)
+        return None
+
+
+def _status_links(request: HttpRequest) -> list[dict[str, Any]]:
+    """The states as one-click filters that keep what else is filtered."""
+    links = []
+    for value, word in [("", "All"), *console.STATUS_WORDS.items()]:
+        query = request.GET.copy()
+        query.pop("p", None)
+        query.pop("status__exact", None)
+        if value:
+            query["status__exact"] = str(value)
+        links.append(
+            {
+                "word": word,
+                "url": f"?{query.urlencode()}",
+                "current": request.GET.get("status__exact", "") == value,
+            }
+        )
+    return links
+
+
+def _visible(request: HttpRequest, job_id: UUID | None) -> Job | None:
+    return Job.objects.visible_to(request.user).filter(pk=job_id).first() if job_id else None
+
+
+def _recording_url(job: Job) -> str | None:
+    """The page of the session that this job records, where there is one."""
+    session = getattr(job, "recording", None)
+    return reverse("admin:recorder_recordingsession_change", args=[session.pk]) if session else None
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnly):
+    list_display = ("name", "queue", "host", "pid", "doing", "started", "seen", "alive")
+    list_display_links = None
+    list_select_related = ("job",)
+    list_filter = ("queue",)
+    show_facets = admin.ShowFacets.NEVER
+
+    @admin.display(description="Working on")
+    def doing(self, worker: Worker) -> str | SafeString:
+        if worker.job is None:
+            return "idle"
+        url = reverse("admin:jobs_job_change", args=[worker.job_id])
+        return format_html('<a href="{}">{}</a>', url, worker.job)
+
+    @admin.display(description="Started")
+    def started(self, worker: Worker) -> SafeString:
+        return console.when(worker.started_at)
+
+    @admin.display(description="Last seen")
+    def seen(self, worker: Worker) -> SafeString:
+        return console.when(worker.seen_at)
+
+    @admin.display(description="Alive", boolean=True)
+    def alive(self, worker: Worker) -> bool:
+        return (timezone.now() - worker.seen_at).total_seconds() < console.ALIVE_S

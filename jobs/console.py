@@ -1,0 +1,187 @@
+"""How the admin words and draws jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from jobs.models import Job, Status, Worker
+from jobs.reasons import Reason
+from jobs.secrets import masked
+
+# Counting stops here: a list of a million jobs opens as fast as one of ten.
+CAP = 10_000
+# A worker that was not seen for this long is not counted as alive.
+ALIVE_S = 30
+
+STATUS_WORDS = {
+    Status.QUEUED: "Queued",
+    Status.RUNNING: "Running",
+    Status.SUCCEEDED: "Succeeded",
+    Status.FAILED: "Failed",
+    Status.CANCELLED: "Cancelled",
+}
+
+REASON_WORDS: dict[str, str] = {
+    Reason.RETRYING: "An attempt ended badly; another one follows.",
+    Reason.CANCELLED_BY_USER: "Cancelled by an operator.",
+    Reason.ERROR: "The job raised an unexpected error.",
+    Reason.CRASHED: "The process that ran the job died.",
+    Reason.WORKER_LOST: "The worker that ran the job was lost.",
+    Reason.TIMED_OUT: "The job ran longer than it may.",
+    Reason.STORAGE_FULL: "No space was left for the job's files.",
+    Reason.UNKNOWN_KIND: "This installation does not know this kind of job any more.",
+    Reason.INVALID_OPTIONS: "The stored options could not be opened.",
+    "not_verified": "The recording was saved, but its replay does not pass.",
+}
+
+
+def reason_words(reason: str) -> str:
+    """A reason code as a sentence; one that a kind made up is spelled out."""
+    if not reason:
+        return ""
+    return REASON_WORDS.get(reason) or f"{reason.replace('_', ' ').capitalize()}."
+
+
+def chip(job: Job) -> SafeString:
+    """The state as a coloured word; `<job-status>` keeps it true while the page is open."""
+    stopping = job.status == Status.RUNNING and job.cancel_requested_at is not None
+    return format_html(
+        '<job-status data-job="{}" status="{}"{} title="{}">{}</job-status>',
+        job.pk,
+        job.status,
+        SafeString(" stopping") if stopping else "",
+        reason_words(job.reason),
+        "Stopping" if stopping else STATUS_WORDS[Status(job.status)],
+    )
+
+
+def when(at: datetime | None) -> SafeString:
+    """A relative time that ages on the page, with the absolute one on hover."""
+    if at is None:
+        return SafeString("–")
+    absolute = timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z")
+    return format_html(
+        '<td-time datetime="{}" title="{}">{}</td-time>', at.isoformat(), absolute, ago(at)
+    )
+
+
+def ago(at: datetime) -> str:
+    seconds = (timezone.now() - at).total_seconds()
+    word = spell(abs(seconds))
+    return f"in {word}" if seconds < -1 else f"{word} ago"
+
+
+def spell(seconds: float) -> str:
+    """`4 s`, `3 min`, `5 h`, `2 d`: the largest unit that fits."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"
+
+
+def duration(job: Job) -> SafeString:
+    """How long the job ran; counts on while it runs."""
+    if job.started_at is None:
+        return format_html('<td-duration data-job="{}">–</td-duration>', job.pk)
+    end = job.finished_at or timezone.now()
+    return format_html(
+        '<td-duration data-job="{}" start="{}" end="{}">{}</td-duration>',
+        job.pk,
+        job.started_at.isoformat(),
+        job.finished_at.isoformat() if job.finished_at else "",
+        clock(end - job.started_at),
+    )
+
+
+def clock(span: timedelta) -> str:
+    """`0.8 s`, `42 s`, `3:07`, `1:02:03`."""
+    seconds = max(span.total_seconds(), 0)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{int(seconds)} s"
+    hours, rest = divmod(int(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
+def capped_count(rows: QuerySet[Any]) -> str:
+    """How many rows there are, in words once there are more than the cap."""
+    found = rows.order_by()[: CAP + 1].count()
+    return f"{CAP:,}+" if found > CAP else f"{found:,}"
+
+
+class CappedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts and pages up to the cap; what lies deeper is reached by filters."""
+
+    template_name = "admin/jobs/pagination.html"
+
+    @cached_property
+    def counted(self) -> int:
+        return int(self.object_list[: CAP + 1].count())  # type: ignore[union-attr]
+
+    @cached_property
+    def count(self) -> int:
+        return min(self.counted, CAP)
+
+    @property
+    def count_shown(self) -> str:
+        return f"{CAP:,}+" if self.counted > CAP else f"{self.counted:,}"
+
+
+def rows_of(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested JSON as (path, text) lines, secrets masked."""
+    lines: list[tuple[str, str]] = []
+    for name, value in masked(dict(values)).items():
+        if isinstance(value, Mapping) and value:
+            lines += rows_of(value, f"{prefix}{name} › ")
+        else:
+            lines.append((f"{prefix}{name}", _shown(value)))
+    return lines
+
+
+def _shown(value: Any) -> str:
+    if value is None or value in ("", [], {}):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(_shown(inner) for inner in value)
+    return str(value)
+
+
+def summary(user: Any, *, now: datetime) -> dict[str, Any]:
+    """The dashboard's figures, of the jobs that `user` may see; workers of all queues."""
+    jobs = Job.objects.visible_to(user)
+    day = now - timedelta(days=1)
+    alive = Worker.objects.filter(seen_at__gte=now - timedelta(seconds=ALIVE_S))
+    return {
+        "queued": capped_count(jobs.filter(status=Status.QUEUED)),
+        "running": capped_count(jobs.filter(status=Status.RUNNING)),
+        # By id: a UUIDv7 begins with its time, and (status, -id) is an index.
+        "failedToday": capped_count(jobs.filter(status=Status.FAILED, id__gte=_id_at(day))),
+        "workers": alive.count(),
+        "workersBusy": alive.filter(job__isnull=False).count(),
+    }
+
+
+def _id_at(at: datetime) -> UUID:
+    return UUID(int=int(at.timestamp() * 1000) << 80)
+
+
+def recording_url() -> str | None:
+    """Where a new recording starts; None where the recorder's pages are not installed."""
+    try:
+        return reverse("admin:recorder_recordingsession_add")
+    except NoReverseMatch:
+        return None
