@@ -38,7 +38,7 @@ async def main() -> int:
     except (BadConfig, ValueError) as error:
         channel.send("failed", reason="bad_config", message=str(error))
         return 2
-    os.environ.update(driver_environment(scratch=config.workdir / "scratch"))
+    os.environ.update(driver_environment(scratch=config.scratch))
     policy = Policy.from_settings()
     async with async_playwright() as playwright:
         return await _session(playwright, config, channel, policy)

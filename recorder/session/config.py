@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Playwright
-
-VAULT_KEY = "TAPEDECK_VAULT_KEY"
 
 
 class BadConfig(Exception):
@@ -27,6 +24,7 @@ class Config:
     key: str
     vault_key: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    scratch: Path = Path()
     storage_state: str = ""
     timeout_s: float = 3_600
     idle_timeout_s: float = 900
@@ -43,6 +41,7 @@ class Config:
                 key=str(raw["key"]),
                 vault_key=str(raw["vaultKey"]),
                 options=options,
+                scratch=Path(raw.get("scratch") or Path(raw["workdir"]) / "scratch"),
                 storage_state=str(raw.get("storageState") or ""),
                 timeout_s=float(options.get("timeout_s") or 3_600),
                 idle_timeout_s=float(options.get("idle_timeout_s") or 900),
@@ -96,7 +95,3 @@ def context_options(config: Config, playwright: Playwright) -> dict[str, Any]:
         context["record_video_dir"] = str(config.workdir / "video")
         context["record_video_size"] = context["viewport"]
     return context
-
-
-def inherited_vault_key() -> str:
-    return os.environ.get(VAULT_KEY, "")

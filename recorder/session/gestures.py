@@ -116,7 +116,7 @@ class Ledger:
     async def _pointer(self, page: Page, action: RecordedAction) -> Gesture | None:
         if action.name != "click":
             for gesture in self._recent(page, ("press", "text")):
-                if gesture.key in {"Space", " "} and not gesture.admitted:
+                if gesture.key == "Space" and not gesture.admitted:
                     gesture.admitted.add(action.name)
                     return gesture
         count = int(action.params.get("click_count", 1))
@@ -176,20 +176,33 @@ class Ledger:
             return None
         where = (page, action.selector)
         if where not in self._typed_into:
-            locator = page.locator(action.selector).first
-            if await patient(locator.count()):
-                fits = await patient(locator.evaluate(_TAKES_TEXT, timeout=500)) or await patient(
-                    locator.evaluate(_HOLDS, action.params["text"], timeout=500)
-                )
-                if not fits:
-                    return None
-            elif not any(one.kind == "text" and not one.admitted for one in gestures):
+            if await self._fits(page, action, gestures) is False:
                 return None
+            if not any(one.kind in {"text", "picker"} for one in gestures if not one.admitted):
+                if not any(one.kind in {"press", "pointer"} for one in gestures):
+                    return None
             self._typed_into.add(where)
         for gesture in gestures:
             if gesture.kind != "press":
                 gesture.admitted.add("fill")
         return gestures[-1]
+
+    async def _fits(
+        self, page: Page, action: RecordedAction, gestures: list[Gesture]
+    ) -> bool | None:
+        """Whether the field named takes, or took, what was typed; None: it is gone, or busy."""
+        focused = {id(one.target): one for one in gestures if one.target is not None}
+        for gesture in focused.values():
+            if await self._meets(page, action.selector, gesture):
+                return True
+        locator = page.locator(action.selector).first
+        if not await patient(locator.count(), timeout_s=4):
+            return None
+        takes = await patient(locator.evaluate(_TAKES_TEXT, timeout=3_000), timeout_s=4)
+        if takes:
+            return True
+        text = action.params["text"]
+        return await patient(locator.evaluate(_HOLDS, text, timeout=3_000), timeout_s=4)
 
     async def _widget(
         self, page: Page, action: RecordedAction, kinds: tuple[Kind, ...]

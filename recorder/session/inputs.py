@@ -174,8 +174,8 @@ class Inputs:
             await self._hold(page, [])
 
     async def text(self, page: Page, text: str) -> None:
-        await self._focused(page)
-        self._ledger.add(Gesture(kind="text", page=page, words="text"))
+        target = await self._focused(page)
+        self._ledger.add(Gesture(kind="text", page=page, words="text", target=target))
         await page.keyboard.insert_text(text)
 
     def forget(self, page: Page) -> None:
@@ -206,8 +206,8 @@ class Inputs:
                     page=page,
                     words="typing" if editable or secret else f"key {shown}",
                     expects=key not in _EDITING and not pastes,
-                    key=" " if key in {" ", "Space"} and checkable else key if checkable else "",
-                    target=None,
+                    key=key if checkable else "",
+                    target=target,
                 )
             )
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable
 from time import monotonic
 from typing import Any
@@ -31,6 +32,7 @@ from recorder.session.stepbook import Entry, Op, StepBook
 from recorder.session.typed_secrets import TypedSecrets
 from recorder.session.viewers import Audience
 from recorder.steps import Action
+from recorder.vault import secret_name
 
 # The recorder draws on the page what it would pick; nobody may see that, nor frames change for it.
 _HIDE_RECORDER = """(() => {
@@ -39,6 +41,8 @@ _HIDE_RECORDER = """(() => {
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
 })()"""
 _SAVE_S = 8.0
+_NOT_POLICY = {"name_not_found", "cannot_connect", "no_answer", "proxy_unreachable"}
+log = logging.getLogger(__name__)
 
 
 class SessionFailed(Exception):
@@ -124,7 +128,7 @@ class LiveSession:
                 proxy_url=proxy_url,
                 headless=not options.get("headed"),
                 slow_mo_ms=float(options.get("slow_mo") or 0),
-                scratch=self.config.workdir / "scratch",
+                scratch=self.config.scratch,
             )
             self.launched.browser.on("disconnected", lambda _: self._lost())
             self.context = await self._context(playwright)
@@ -217,6 +221,10 @@ class LiveSession:
         self.audience.say("notice", level=level, code=code, text=text)
 
     def refused(self, url: str, code: str, message: str) -> None:
+        if code in _NOT_POLICY:
+            # Nothing was refused: nobody is there. The page itself shows that.
+            log.debug("%s: %s", url, message)
+            return
         self.channel.send("refused", url=url[:2_000], code=code, message=message)
         self.audience.say("notice", level="warning", code=code, text=f"{url[:300]}: {message}")
 
@@ -303,6 +311,10 @@ class LiveSession:
         self.evidence.collect(page, entry)
 
     def _tell_step(self, op: Op, entry: Entry) -> None:
+        if any(secret_name(value) for value in entry.step.params.values()):
+            # Now and not at the end: whoever salvages must know what to scrub.
+            with contextlib.suppress(OSError):
+                self.vault.write(self.config.workdir / "vault", key=self.config.vault_key)
         self.channel.send("step", op=op, **entry.as_json())
         self.audience.say(
             "step",

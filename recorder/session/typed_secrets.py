@@ -9,7 +9,7 @@ from recorder.vault import Vault
 
 
 class TypedSecrets(Vault):
-    """A vault whose newest secret may still grow; every letter ever held is remembered for scrubbing."""
+    """A vault in which a secret may grow while it is typed, under one name."""
 
     def hold(self, value: str, *, field: str) -> dict[str, str]:
         """A reference of its own for a value that is only beginning."""
