@@ -14,11 +14,12 @@ from django.conf import settings
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from jobs import events
 from jobs.events import Superseded
-from jobs.models import Artifact, Job, Status
+from jobs.models import Artifact, Status
 
 log = logging.getLogger(__name__)
 
@@ -188,12 +189,18 @@ def show(*, job_id: UUID, attempt: int) -> int:
         return int(cursor.rowcount)
 
 
-def discard_hidden(*, job_id: UUID) -> None:
-    """Delete what attempts left that did not become the job's outcome; only of ended jobs."""
-    hidden = Artifact.objects.filter(job_id=job_id, visible=False)
-    ended = Job.objects.filter(pk=job_id).exclude(status__in=[Status.QUEUED, Status.RUNNING])
-    if not ended.exists():
-        return
+def discard_superseded(*, job_id: UUID, before: int) -> None:
+    """Delete what attempts earlier than `before` left: only the last one's is kept."""
+    _discard(Artifact.objects.filter(job_id=job_id, attempt__lt=before, visible=False))
+
+
+def discard_hidden() -> None:
+    """Delete what ended jobs left hidden, because a worker died before it could clean up."""
+    ended = [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED]
+    _discard(Artifact.objects.filter(visible=False, job__status__in=ended))
+
+
+def _discard(hidden: QuerySet[Artifact]) -> None:
     for artifact in hidden:
         _delete_file(artifact.storage_name)
         artifact.delete()
@@ -212,6 +219,7 @@ __all__ = [
     "add",
     "check_path",
     "discard_hidden",
+    "discard_superseded",
     "open_artifact",
     "show",
 ]

@@ -12,6 +12,7 @@ from django_q.cluster import Cluster
 from django_q.conf import Conf
 from django_q.signals import post_spawn
 
+from jobs import artifacts
 from jobs.queue import folders, processes, reaper
 from jobs.queue.watchdog import Watchdog
 from jobs.queue.work import start_worker
@@ -34,6 +35,7 @@ def run_cluster(*, queue: str, workers: int, ready_fd: int | None = None) -> int
     processes.adopt_orphans()
     logging.getLogger("django-q").setLevel(logging.WARNING)
     folders.sweep()
+    artifacts.discard_hidden()
     reaper.remove_dead_workers()
     # No connection may be shared with the processes that are forked next.
     connections.close_all()

@@ -51,7 +51,31 @@ _MAX_LINE = 1_000_000
 
 # All that a body and its programs see of the worker's environment: no keys, no database, no tokens.
 KEPT_VARIABLES = frozenset(
-    ["PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TERM", "PYTHONPATH", "VIRTUAL_ENV", "DATA_DIR", "DJANGO_SETTINGS_MODULE", "CHROMIUM_PATH", "PLAYWRIGHT_BROWSERS_PATH", "DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "FONTCONFIG_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH"]
+    [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TERM",
+        "PYTHONPATH",
+        "VIRTUAL_ENV",
+        "DATA_DIR",
+        "DJANGO_SETTINGS_MODULE",
+        "CHROMIUM_PATH",
+        "PLAYWRIGHT_BROWSERS_PATH",
+        "DISPLAY",
+        "XAUTHORITY",
+        "WAYLAND_DISPLAY",
+        "XDG_RUNTIME_DIR",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "FONTCONFIG_PATH",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "LD_LIBRARY_PATH",
+    ]
 )
 
 

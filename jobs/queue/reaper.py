@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models.expressions import RawSQL
 
-from jobs import artifacts, events, registry
+from jobs import events, registry
 from jobs.models import Attempt, Job, Status, Worker
 from jobs.queue import folders, processes
 from jobs.queue.clock import now_sql
@@ -64,11 +64,9 @@ def _end(job: Job, *, local: bool) -> None:
             log.error("Job %s left processes that can not be killed.", job.id)
         if kind is not None:
             salvage(kind=kind, job=job)
-    ended = end_attempt(job_id=job.id, attempt=job.attempt, outcome=_outcome(job), kind=kind)
+    end_attempt(job_id=job.id, attempt=job.attempt, outcome=_outcome(job), kind=kind)
     if local:
         folders.remove(job_id=job.id, attempt=job.attempt)
-    if ended is not None and ended.is_terminal and job.attempt > 1:
-        artifacts.discard_hidden(job_id=job.id)
 
 
 def _outcome(job: Job) -> Outcome:

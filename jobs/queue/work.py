@@ -12,7 +12,7 @@ from django.db import DatabaseError, connections, transaction
 
 from jobs import artifacts, events, registry
 from jobs.events import Superseded
-from jobs.models import Job, Status
+from jobs.models import Job
 from jobs.queue import folders, processes, vitals
 from jobs.queue.beat import Beat, WorkerRow
 from jobs.queue.body import Interrupted, opened_options, run_body
@@ -143,8 +143,6 @@ class Worker:
             log.warning(
                 "Job %s attempt %s was superseded; its outcome was dropped.", job.id, job.attempt
             )
-        elif ended.status not in {Status.QUEUED, Status.RUNNING} and job.attempt > 1:
-            artifacts.discard_hidden(job_id=job.id)
         return following
 
     def _persist(self, write: Callable[[], T]) -> T | None:
@@ -171,6 +169,8 @@ class Worker:
         options = opened_options(job)
         if isinstance(options, Outcome):
             return options, kind, capture
+        if job.attempt > 1:
+            artifacts.discard_superseded(job_id=job.id, before=job.attempt)
         outcome = (self._isolated if kind.isolated else self._inside)(job, kind, options, capture)
         if outcome is not None:
             kept = capture.artifacts or (outcome.artifacts and outcome.ended != Ended.SUCCEEDED)

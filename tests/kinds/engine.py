@@ -218,14 +218,6 @@ def isolated_floods(job: RunningJob) -> None:
     print("y" * 1000)
 
 
-def _effect(job: RunningJob) -> None:
-    """One row that must exist once for each job, written under the fence."""
-    with job.fenced(), connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO chaos_effect (job_id, attempt) VALUES (%s, %s)", [str(job.id), job.attempt]
-        )
-
-
 @job_kind("test.effect", options=Seconds, max_attempts=60, backoff_s=0.02)
 def effect(job: RunningJob) -> None:
     """Work a little, then have an effect that commits with the success."""
@@ -237,6 +229,7 @@ def effect(job: RunningJob) -> None:
 def isolated_effect(job: RunningJob) -> None:
     """The same in a body of its own that also starts a detached program."""
     program = abandon_program(job)
-    Path(job.options["mark"]).joinpath(str(program)).touch() if job.options["mark"] else None
+    if job.options["mark"]:
+        Path(job.options["mark"]).joinpath(str(program)).touch()
     time.sleep(job.options["seconds"])
     job.artifact("effect.txt", str(job.attempt).encode(), kind="text")
