@@ -262,6 +262,10 @@ def _chromium_args(*, proxy_url: str) -> list[str]:
         "--disable-domain-reliability",
         "--no-pings",
         "--media-router=0",
+        # Chromium asks both at every start, whatever else is switched off. Port 9 is one that it
+        # refuses to connect to, so these requests end inside it.
+        "--component-updater=url-source=http://127.0.0.1:9/",
+        "--gaia-url=http://127.0.0.1:9/",
     ]
 
 

@@ -72,7 +72,10 @@ class Allowed:
         """:raises ValueError: not `host`, `host:port`, `*.host`, an address or a network."""
         text = entry.strip()
         if "/" in text:
-            return cls(host=ip_network(text, strict=False))
+            try:
+                return cls(host=ip_network(text, strict=False))
+            except ValueError as error:
+                raise ValueError(f"EGRESS_ALLOW: {entry!r} is not a network: {error}.") from error
         if text.count(":") > 1 and not text.startswith("["):
             text = f"[{text}]"
         host, bracket, rest = text.rpartition("]") if text.startswith("[") else ("", "", text)
@@ -84,6 +87,10 @@ class Allowed:
             parsed = parse_host(host + bracket + name.removeprefix("*."))
         except BadHost as error:
             raise ValueError(f"EGRESS_ALLOW: {entry!r} is not a host: {error}.") from error
+        if isinstance(parsed, str) and "*" in parsed:
+            raise ValueError(
+                f"EGRESS_ALLOW: {entry!r} has a * elsewhere than in front of a domain."
+            )
         return cls(
             host=wild + parsed if isinstance(parsed, str) else ip_network(parsed),
             port=int(port) if colon else None,
