@@ -133,7 +133,7 @@ def _form_field(name: str, field: serializers.Field[Any, Any, Any, Any]) -> form
         return forms.MultipleChoiceField(
             **shared,
             choices=list(field.choices.items()),
-            widget=widgets.UnfoldAdminCheckboxSelectMultiple,
+            widget=widgets.UnfoldAdminCheckboxSelectMultipleWidget,
         )
     if isinstance(field, serializers.ChoiceField):
         choices = [(str(value), str(text)) for value, text in field.choices.items()]
@@ -165,7 +165,7 @@ def _form_field(name: str, field: serializers.Field[Any, Any, Any, Any]) -> form
                 **shared,
                 choices=[(str(value), str(text)) for value, text in choices.items()],
                 initial=default,
-                widget=widgets.UnfoldAdminCheckboxSelectMultiple,
+                widget=widgets.UnfoldAdminCheckboxSelectMultipleWidget,
             )
         return WordsField(
             **shared,
@@ -197,7 +197,8 @@ def _form_field(name: str, field: serializers.Field[Any, Any, Any, Any]) -> form
 def _auth_states(user: Any, field: serializers.Field[Any, Any, Any, Any]) -> forms.Field:
     """The newest recordings of this user that kept their cookies and storage."""
     kept = (
-        RecordingSession.objects.visible_to(user)
+        # Their own: nobody starts signed in as somebody else.
+        RecordingSession.objects.filter(owner=user)
         .filter(job__artifacts__path="storage_state.json", job__artifacts__visible=True)
         .order_by("-id")[:50]
     )

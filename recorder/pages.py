@@ -9,8 +9,8 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.timesince import timesince
 
+from jobs.events import time_dto
 from jobs.models import Status
 from recorder.dto import artifact_url, session_detail_dto, trace_url
 from recorder.models import RecordingSession
@@ -63,15 +63,11 @@ def verdict_line(session: RecordingSession) -> str:
 
 
 def when(at: datetime) -> str:
-    """A relative time; the absolute one on hover."""
-    shown = timesince(at, timezone.now(), depth=1)
-    text = "just now" if shown.startswith("0") else f"{shown} ago"
-    local = timezone.localtime(at)
+    """A relative time; the element keeps it right and says the absolute one on hover."""
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        at.isoformat(),
-        local.strftime("%Y-%m-%d %H:%M:%S %Z"),
-        text,
+        '<td-time datetime="{}">{}</td-time>',
+        time_dto(at),
+        timezone.localtime(at).strftime("%Y-%m-%d %H:%M"),
     )
 
 

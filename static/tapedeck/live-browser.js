@@ -3,7 +3,8 @@
 // Emits "phase" (detail: the phase), "step" (a step message), "steps" (all of them, on joining),
 // "stop" (the operator asks to stop and save) and "ended".
 
-import { element, icon, Overlays } from "./live-overlays.js";
+import { icon, make } from "./dom.js";
+import { Overlays } from "./live-overlays.js";
 import { askAssertion, openMenu } from "./live-menu.js";
 import "./live-screen.js";
 
@@ -59,8 +60,8 @@ export class LiveBrowser extends HTMLElement {
     const { cover } = this.#bars;
     cover.hidden = title === null;
     if (title === null) return;
-    cover.replaceChildren(element("strong", { textContent: title }), element("p", { textContent: text }));
-    if (action) cover.append(element("a", { ...action, className: "td-button" }));
+    cover.replaceChildren(make("strong", { textContent: title }), make("p", { textContent: text }));
+    if (action) cover.append(make("a", { ...action, className: "td-button" }));
   }
 
   /** A small picture of the page as it is now, for the step that was just recorded. */
@@ -85,16 +86,16 @@ export class LiveBrowser extends HTMLElement {
 
   #build() {
     const button = (name, label, action, text = "") => {
-      const made = element("button", { type: "button", className: "td-live-tool", title: label }, icon(name));
+      const made = make("button", { type: "button", className: "td-live-tool", title: label }, icon(name));
       made.setAttribute("aria-label", label);
-      if (text) made.append(element("span", { textContent: text }));
+      if (text) made.append(make("span", { textContent: text }));
       made.addEventListener("click", action);
       return made;
     };
     const nav = (name, label, type) => button(name, label, () => this.#ask({ type }));
-    const address = element("input", { type: "text", name: "url", inputMode: "url", autocomplete: "off", spellcheck: false });
+    const address = make("input", { type: "text", name: "url", inputMode: "url", autocomplete: "off", spellcheck: false });
     address.setAttribute("aria-label", "Address of the recorded page");
-    const form = element("form", { className: "td-live-address" }, address);
+    const form = make("form", { className: "td-live-address" }, address);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (!address.value.trim()) return;
@@ -104,16 +105,16 @@ export class LiveBrowser extends HTMLElement {
     address.addEventListener("focus", () => address.select());
     this.#bars = {
       address,
-      tabs: element("div", { className: "td-live-tabs" }),
+      tabs: make("div", { className: "td-live-tabs" }),
       assert: button("ads_click", "Assert: point at an element and say what must hold", () => this.#toggle("assert"), "Assert"),
       drag: button("drag_pan", "Drag: press on an element and release on another", () => this.#toggle("drag"), "Drag"),
       pause: button("pause", "Pause: what you do leaves no steps", () => this.#ask({ type: this.#phase === "paused" ? "resume" : "pause" }), "Pause"),
       stop: button("stop_circle", "Stop, save the evidence and verify by replay", () => this.dispatchEvent(new CustomEvent("stop")), "Stop and save"),
-      control: element("div", { className: "td-live-control" }),
-      banner: element("div", { className: "td-live-banner", hidden: true }),
-      notices: element("div", { className: "td-live-notices" }),
-      cover: element("div", { className: "td-live-cover", hidden: true }),
-      hint: element("div", { className: "td-live-hint", hidden: true }),
+      control: make("div", { className: "td-live-control" }),
+      banner: make("div", { className: "td-live-banner", hidden: true }),
+      notices: make("div", { className: "td-live-notices" }),
+      cover: make("div", { className: "td-live-cover", hidden: true }),
+      hint: make("div", { className: "td-live-hint", hidden: true }),
     };
     this.#bars.stop.classList.add("td-live-stop");
     this.#bars.tabs.setAttribute("role", "tablist");
@@ -142,7 +143,7 @@ export class LiveBrowser extends HTMLElement {
       this.#bars.tabs,
       this.#bars.nav,
       this.#bars.banner,
-      element("div", { className: "td-live-stage" }, this.#screen, this.#bars.cover, this.#bars.hint, this.#bars.notices),
+      make("div", { className: "td-live-stage" }, this.#screen, this.#bars.cover, this.#bars.hint, this.#bars.notices),
     );
   }
 
@@ -228,7 +229,7 @@ export class LiveBrowser extends HTMLElement {
     this.#bars.pause.disabled = !may;
     this.#bars.stop.disabled = !live;
     const paused = this.#phase === "paused";
-    this.#bars.pause.replaceChildren(icon(paused ? "play_arrow" : "pause"), element("span", { textContent: paused ? "Resume" : "Pause" }));
+    this.#bars.pause.replaceChildren(icon(paused ? "play_arrow" : "pause"), make("span", { textContent: paused ? "Resume" : "Pause" }));
     this.#bars.pause.title = paused ? "Resume: record again" : "Pause: what you do leaves no steps";
     this.#bars.pause.setAttribute("aria-label", this.#bars.pause.title);
     this.#drawControl(live && linked);
@@ -242,15 +243,15 @@ export class LiveBrowser extends HTMLElement {
     control.hidden = !live;
     if (!live) return;
     const others = viewers.filter(({ viewer }) => viewer !== this.#viewer);
-    const label = element("span", { className: "td-live-who" });
+    const label = make("span", { className: "td-live-who" });
     control.append(label);
     if (mine) {
       label.textContent = others.length ? `You control · ${others.length} watching` : "You control";
       if (!others.length) return;
-      const choice = element("select", {}, element("option", { value: "", textContent: "Hand over…" }));
+      const choice = make("select", {}, make("option", { value: "", textContent: "Hand over…" }));
       choice.setAttribute("aria-label", "Hand control over to");
-      others.forEach(({ viewer, user }) => choice.append(element("option", { value: viewer, textContent: user })));
-      choice.append(element("option", { value: "*", textContent: "release to anyone" }));
+      others.forEach(({ viewer, user }) => choice.append(make("option", { value: viewer, textContent: user })));
+      choice.append(make("option", { value: "*", textContent: "release to anyone" }));
       choice.addEventListener("change", () => {
         const viewer = choice.value;
         if (viewer) this.#ask(viewer === "*" ? { type: "releaseControl" } : { type: "grantControl", viewer });
@@ -261,7 +262,7 @@ export class LiveBrowser extends HTMLElement {
     const who = viewers.find(({ viewer }) => viewer === holder)?.user;
     label.textContent = who ? `Watching · ${who} controls` : "Watching";
     if (allowed === false) return;
-    const take = element("button", { type: "button", className: "td-live-tool", textContent: "Take control" });
+    const take = make("button", { type: "button", className: "td-live-tool", textContent: "Take control" });
     take.addEventListener("click", () => this.#ask({ type: "takeControl" }));
     control.append(take);
   }
@@ -271,19 +272,19 @@ export class LiveBrowser extends HTMLElement {
     tabs.replaceChildren();
     for (const { alias, url, title, active, loading } of this.#pages) {
       const name = title || url || alias;
-      const select = element("button", { type: "button", title: `${name}\n${url}` });
+      const select = make("button", { type: "button", title: `${name}\n${url}` });
       select.setAttribute("role", "tab");
       select.setAttribute("aria-selected", String(active));
-      if (loading) select.append(element("span", { className: "td-live-loading", ariaHidden: "true" }));
-      select.append(element("span", { className: "td-live-title", textContent: name }));
+      if (loading) select.append(make("span", { className: "td-live-loading", ariaHidden: "true" }));
+      select.append(make("span", { className: "td-live-title", textContent: name }));
       select.addEventListener("click", () => this.#ask({ type: "selectPage", page: alias }));
-      const close = element("button", { type: "button", className: "td-live-close", title: "Close tab" }, icon("close"));
+      const close = make("button", { type: "button", className: "td-live-close", title: "Close tab" }, icon("close"));
       close.setAttribute("aria-label", `Close tab ${name}`);
       close.addEventListener("click", () => this.#ask({ type: "closePage", page: alias }));
-      tabs.append(element("span", { className: active ? "td-live-tab td-active" : "td-live-tab" }, select, close));
+      tabs.append(make("span", { className: active ? "td-live-tab td-active" : "td-live-tab" }, select, close));
       if (active && document.activeElement !== address) address.value = url === "about:blank" ? "" : url;
     }
-    const add = element("button", { type: "button", className: "td-live-tool", title: "New tab" }, icon("add"));
+    const add = make("button", { type: "button", className: "td-live-tool", title: "New tab" }, icon("add"));
     add.setAttribute("aria-label", "New tab");
     add.addEventListener("click", () => this.#ask({ type: "newPage" }));
     tabs.append(add);
@@ -390,8 +391,8 @@ export class LiveBrowser extends HTMLElement {
   }
 
   #notice(level, text) {
-    const shown = element("div", { className: `td-live-notice td-${level}` }, element("span", { textContent: text }));
-    const close = element("button", { type: "button", title: "Dismiss" }, icon("close"));
+    const shown = make("div", { className: `td-live-notice td-${level}` }, make("span", { textContent: text }));
+    const close = make("button", { type: "button", title: "Dismiss" }, icon("close"));
     close.setAttribute("aria-label", "Dismiss");
     close.addEventListener("click", () => shown.remove());
     shown.append(close);

@@ -1,19 +1,19 @@
 // The console's own right-click menu over the live page, and the form of an assertion.
 
-import { element } from "./live-overlays.js";
+import { make } from "./dom.js";
 
 /** A menu at (clientX, clientY) inside `host`; `entries` are [label, action] or null for a line. */
 export function openMenu(host, { clientX, clientY }, entries) {
   closeMenu(host);
-  const menu = element("div", { className: "td-live-menu" });
+  const menu = make("div", { className: "td-live-menu" });
   menu.setAttribute("role", "menu");
   for (const entry of entries) {
     if (!entry) {
-      menu.append(element("hr"));
+      menu.append(make("hr"));
       continue;
     }
     const [label, action] = entry;
-    const button = element("button", { type: "button", textContent: label });
+    const button = make("button", { type: "button", textContent: label });
     button.setAttribute("role", "menuitem");
     button.addEventListener("click", () => {
       closeMenu(host);
@@ -61,28 +61,28 @@ export function askAssertion(host, { inspected, kind = "visible", url = "" }) {
   const { element: described, python, rect } = inspected;
   const suggested = { text: described.text ?? "", value: "", url };
   return new Promise((resolve) => {
-    const choice = element("select", { name: "kind" });
+    const choice = make("select", { name: "kind" });
     choice.setAttribute("aria-label", "What to assert");
-    for (const [value, textContent] of KINDS) choice.append(element("option", { value, textContent }));
+    for (const [value, textContent] of KINDS) choice.append(make("option", { value, textContent }));
     choice.value = kind;
-    const expected = element("input", { type: "text", name: "expected" });
+    const expected = make("input", { type: "text", name: "expected" });
     expected.setAttribute("aria-label", "Expected");
     expected.placeholder = "what it shows now";
     const form = element(
       "form",
       { className: "td-live-assert" },
-      element("strong", { textContent: "Assert that" }),
-      element("code", { textContent: python }),
+      make("strong", { textContent: "Assert that" }),
+      make("code", { textContent: python }),
       choice,
       expected,
     );
-    const cancel = element("button", { type: "button", className: "td-button", textContent: "Cancel" });
+    const cancel = make("button", { type: "button", className: "td-button", textContent: "Cancel" });
     form.append(
       element(
         "div",
         { className: "td-live-buttons" },
         cancel,
-        element("button", { className: "td-button td-primary", textContent: "Add assertion" }),
+        make("button", { className: "td-button td-primary", textContent: "Add assertion" }),
       ),
     );
     let touched = false;

@@ -1,18 +1,8 @@
 // What Chromium draws outside the page (lists, pickers, file chooser, dialogs), drawn by the console.
 
+import { icon, make } from "./dom.js";
+
 const UPLOAD_MAX_BYTES = 45 * 1024 * 1024; // 64 MiB a message, base64 takes a third more
-
-export function element(tag, properties = {}, ...children) {
-  const { dataset, ...rest } = properties;
-  const made = Object.assign(document.createElement(tag), rest);
-  Object.assign(made.dataset, dataset);
-  made.append(...children);
-  return made;
-}
-
-export function icon(name) {
-  return element("span", { className: "material-symbols-outlined", textContent: name, ariaHidden: "true" });
-}
 
 function base64(file) {
   return new Promise((resolve, reject) => {
@@ -89,17 +79,17 @@ export class Overlays {
   }
 
   #select({ requestId, options, multiple }) {
-    const list = element("select", { multiple, size: Math.min(Math.max(options.length, 2), 10) });
+    const list = make("select", { multiple, size: Math.min(Math.max(options.length, 2), 10) });
     list.setAttribute("aria-label", "Choose for the list in the page");
     const groups = new Map();
     for (const { value, label, selected, disabled, group } of options) {
-      const option = element("option", { value, textContent: label || value, selected, disabled });
+      const option = make("option", { value, textContent: label || value, selected, disabled });
       if (!group) {
         list.append(option);
         continue;
       }
       if (!groups.has(group)) {
-        groups.set(group, element("optgroup", { label: group }));
+        groups.set(group, make("optgroup", { label: group }));
         list.append(groups.get(group));
       }
       groups.get(group).append(option);
@@ -109,7 +99,7 @@ export class Overlays {
         type: "select",
         values: [...list.selectedOptions].map((option) => option.value),
       });
-    const box = element("div", { className: "td-live-popup" }, list);
+    const box = make("div", { className: "td-live-popup" }, list);
     if (multiple) {
       box.append(this.#buttons("Choose", choose, () => this.#reply(requestId, { type: "select", values: null })));
     } else {
@@ -122,7 +112,7 @@ export class Overlays {
   }
 
   #picker({ requestId, kind, value, min, max, step }) {
-    const input = element("input", { type: kind });
+    const input = make("input", { type: kind });
     for (const [name, given] of Object.entries({ min, max, step })) {
       if (given) input.setAttribute(name, given);
     }
@@ -130,15 +120,15 @@ export class Overlays {
     input.setAttribute("aria-label", `Choose a ${kind} for the page`);
     const set = () => this.#reply(requestId, { type: "fillPicker", value: input.value });
     const close = () => this.#reply(requestId, { type: "fillPicker", value: null });
-    const box = element("div", { className: "td-live-popup td-live-picker" }, input, this.#buttons("Set", set, close));
+    const box = make("div", { className: "td-live-popup td-live-picker" }, input, this.#buttons("Set", set, close));
     this.#keys(box, set, close);
     return box;
   }
 
   #upload({ requestId, multiple, accept }) {
-    const input = element("input", { type: "file", multiple, accept: accept ?? "" });
+    const input = make("input", { type: "file", multiple, accept: accept ?? "" });
     input.setAttribute("aria-label", "Files to upload");
-    const problem = element("p", { className: "td-live-problem", hidden: true });
+    const problem = make("p", { className: "td-live-problem", hidden: true });
     problem.setAttribute("role", "alert");
     const cancel = () => this.#reply(requestId, { type: "upload", files: null });
     const send = async () => {
@@ -178,7 +168,7 @@ export class Overlays {
       beforeunload: "Leave this page?",
     };
     const text = kind === "beforeunload" ? "Changes you made may not be saved." : message;
-    const input = kind === "prompt" ? element("input", { type: "text", value: defaultValue ?? "" }) : null;
+    const input = kind === "prompt" ? make("input", { type: "text", value: defaultValue ?? "" }) : null;
     input?.setAttribute("aria-label", message);
     const accept = () =>
       this.#reply(requestId, { type: "dialog", accept: true, ...(input ? { text: input.value } : {}) });
@@ -194,21 +184,21 @@ export class Overlays {
     const panel = element(
       "div",
       { className: "td-live-panel" },
-      element("strong", { textContent: title }),
-      element("p", { textContent: text }),
+      make("strong", { textContent: title }),
+      make("p", { textContent: text }),
       ...children,
     );
     panel.setAttribute("role", "dialog");
     panel.setAttribute("aria-label", title);
-    return element("div", { className: "td-live-modal" }, panel);
+    return make("div", { className: "td-live-modal" }, panel);
   }
 
   #buttons(label, accept, cancel) {
-    const yes = element("button", { type: "button", className: "td-button td-primary", textContent: label });
+    const yes = make("button", { type: "button", className: "td-button td-primary", textContent: label });
     yes.addEventListener("click", accept);
-    const row = element("div", { className: "td-live-buttons" }, yes);
+    const row = make("div", { className: "td-live-buttons" }, yes);
     if (cancel) {
-      const no = element("button", { type: "button", className: "td-button", textContent: "Cancel" });
+      const no = make("button", { type: "button", className: "td-button", textContent: "Cancel" });
       no.addEventListener("click", cancel);
       row.prepend(no);
     }

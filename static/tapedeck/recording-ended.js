@@ -134,9 +134,7 @@ class RecordingEnded extends HTMLElement {
       const { type, data } = JSON.parse(message.data);
       const note = row?.querySelector("[data-replay-note]");
       if (type === "job.state_changed" && row) {
-        const chip = row.querySelector("[data-replay-chip]");
-        chip.textContent = data.status;
-        chip.className = `td-state td-state-${data.status}`;
+        row.querySelector("job-status").show(data);
         if (["succeeded", "failed", "cancelled"].includes(data.status)) {
           socket.close();
           setTimeout(() => location.reload(), 300);

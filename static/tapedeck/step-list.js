@@ -4,7 +4,7 @@
 // known, screenshotUrl and alternatives. Emits "edit" {key, wording | selector}, "remove" {key}
 // and "restore" {key}; whoever listens carries it out and shows the steps again.
 
-import { element, icon } from "./live-overlays.js";
+import { icon, make } from "./dom.js";
 
 const FLAGS = {
   forged: "No input of the operator explains this step: the page itself may have made it. It is not part of the test.",
@@ -12,7 +12,7 @@ const FLAGS = {
 };
 
 export class StepList extends HTMLElement {
-  #list = element("ol", { className: "td-steps" });
+  #list = make("ol", { className: "td-steps" });
   #rows = new Map();
   #editing = null;
 
@@ -40,7 +40,7 @@ export class StepList extends HTMLElement {
       const drawn = JSON.stringify([step, failing]);
       let known = this.#rows.get(step.key);
       if (!known) {
-        known = { row: element("li"), drawn: "" };
+        known = { row: make("li"), drawn: "" };
         this.#rows.set(step.key, known);
         added = true;
       }
@@ -62,36 +62,36 @@ export class StepList extends HTMLElement {
     row.classList.toggle("td-flagged", !deleted && step.flags?.length > 0);
     row.classList.toggle("td-failing", step.number !== null && step.number === failing);
     const picture = this.#picture(step);
-    const text = element("div", { className: "td-step-text" });
-    text.append(element("div", { className: "td-step-wording", textContent: step.wording }));
-    if (step.locator) text.append(element("code", { className: "td-step-locator", textContent: step.locator, title: step.locator }));
+    const text = make("div", { className: "td-step-text" });
+    text.append(make("div", { className: "td-step-wording", textContent: step.wording }));
+    if (step.locator) text.append(make("code", { className: "td-step-locator", textContent: step.locator, title: step.locator }));
     for (const flag of step.flags ?? []) {
-      text.append(element("p", { className: "td-step-flag" }, icon("flag"), element("span", { textContent: FLAGS[flag] ?? flag })));
+      text.append(make("p", { className: "td-step-flag" }, icon("flag"), make("span", { textContent: FLAGS[flag] ?? flag })));
     }
     for (const { name, params } of step.signals ?? []) {
       const words = Object.values(params ?? {}).filter((value) => typeof value === "string" && value).join(" · ");
-      text.append(element("p", { className: "td-step-signal", textContent: words ? `${name}: ${words}` : name }));
+      text.append(make("p", { className: "td-step-signal", textContent: words ? `${name}: ${words}` : name }));
     }
     if (step.alternatives?.length) text.append(this.#alternatives(step));
-    const tools = element("div", { className: "td-step-tools" });
+    const tools = make("div", { className: "td-step-tools" });
     if (this.editable) tools.append(...this.#tools(row, step, deleted));
-    row.replaceChildren(element("span", { className: "td-step-number", textContent: step.number ?? "–" }), picture, text, tools);
+    row.replaceChildren(make("span", { className: "td-step-number", textContent: step.number ?? "–" }), picture, text, tools);
   }
 
   #picture(step) {
     const source = step.screenshotUrl ?? step.thumbnail;
-    if (!source) return element("span", { className: "td-step-thumb td-none", ariaHidden: "true" });
-    const image = element("img", { src: source, alt: `Page at step ${step.number ?? ""}`, loading: "lazy" });
-    if (!step.screenshotUrl) return element("span", { className: "td-step-thumb" }, image);
-    return element("a", { className: "td-step-thumb", href: source, target: "_blank", title: "Open the screenshot" }, image);
+    if (!source) return make("span", { className: "td-step-thumb td-none", ariaHidden: "true" });
+    const image = make("img", { src: source, alt: `Page at step ${step.number ?? ""}`, loading: "lazy" });
+    if (!step.screenshotUrl) return make("span", { className: "td-step-thumb" }, image);
+    return make("a", { className: "td-step-thumb", href: source, target: "_blank", title: "Open the screenshot" }, image);
   }
 
   #alternatives(step) {
-    const box = element("details", { className: "td-step-more" }, element("summary", { textContent: `${step.alternatives.length} other locator${step.alternatives.length === 1 ? "" : "s"}` }));
+    const box = make("details", { className: "td-step-more" }, make("summary", { textContent: `${step.alternatives.length} other locator${step.alternatives.length === 1 ? "" : "s"}` }));
     for (const { selector, locator } of step.alternatives) {
-      const line = element("div", { className: "td-step-other" }, element("code", { textContent: locator || selector }));
+      const line = make("div", { className: "td-step-other" }, make("code", { textContent: locator || selector }));
       if (this.editable && !step.deletedAt && locator) {
-        const use = element("button", { type: "button", className: "td-link", textContent: "Use this" });
+        const use = make("button", { type: "button", className: "td-text-button td-link", textContent: "Use this" });
         use.setAttribute("aria-label", `Use ${locator} in step ${step.number}`);
         use.addEventListener("click", () => this.#tell("edit", { key: step.key, selector }));
         line.append(use);
@@ -103,7 +103,7 @@ export class StepList extends HTMLElement {
 
   #tools(row, step, deleted) {
     const tool = (name, label, action) => {
-      const button = element("button", { type: "button", className: "td-step-tool", title: label }, icon(name));
+      const button = make("button", { type: "button", className: "td-step-tool", title: label }, icon(name));
       button.setAttribute("aria-label", `${label}: step ${step.number ?? ""} ${step.wording}`);
       button.addEventListener("click", action);
       return button;
@@ -117,7 +117,7 @@ export class StepList extends HTMLElement {
 
   #reword(row, step) {
     this.#editing = step.key;
-    const input = element("input", { type: "text", value: step.wording, maxLength: 300, className: "td-step-input" });
+    const input = make("input", { type: "text", value: step.wording, maxLength: 300, className: "td-step-input" });
     input.setAttribute("aria-label", `Words of step ${step.number ?? ""}`);
     const wording = row.querySelector(".td-step-wording");
     wording.replaceChildren(input);
