@@ -7,6 +7,7 @@ from typing import Any
 import dj_database_url
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from config.env import env_bool, env_int, env_list, env_str, key_file
@@ -248,6 +249,13 @@ UNFOLD = {
     "SITE_HEADER": "Tapedeck",
     "SITE_SUBHEADER": "Operations console for QA",
     "SITE_SYMBOL": "album",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda _request: static("tapedeck/favicon.svg"),
+        }
+    ],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": ["config.unfold.console_css"],
@@ -284,6 +292,11 @@ UNFOLD = {
                         "title": "Users",
                         "icon": "person",
                         "link": reverse_lazy("admin:auth_user_changelist"),
+                    },
+                    {
+                        "title": "Workers",
+                        "icon": "memory",
+                        "link": reverse_lazy("admin:jobs_worker_changelist"),
                     },
                 ],
             },

@@ -18,8 +18,8 @@ from unfold.admin import ModelAdmin
 
 from jobs import console, feed, registry, services
 from jobs.api.downloads import artifact_dto
-from jobs.events import job_dto
-from jobs.models import Job, Status, Worker
+from jobs.events import job_dto, time_dto
+from jobs.models import Attempt, Job, Status, Worker
 
 
 class ReadOnly(ModelAdmin):
@@ -97,8 +97,14 @@ class JobAdmin(ReadOnly):
         return console.chip(job)
 
     @admin.display(description="Job")
-    def title(self, job: Job) -> str:
-        return str(job)
+    def title(self, job: Job) -> SafeString:
+        # The link is drawn around it.
+        return format_html(
+            '<span class="td-strong">{}</span><small class="td-why" data-why="{}">{}</small>',
+            job,
+            job.pk,
+            console.reason_words(job.reason),
+        )
 
     @admin.display(description="Kind")
     def kind_shown(self, job: Job) -> SafeString:
@@ -120,7 +126,11 @@ class JobAdmin(ReadOnly):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         # The cursor before the rows: what happens in between arrives over the socket.
-        extra = {"cursor": str(feed.read_now()), "statuses": _status_links(request)}
+        extra = {
+            "cursor": str(feed.read_now()),
+            "statuses": _status_links(request),
+            "reason_words": console.REASON_WORDS,
+        }
         response: HttpResponse = super().changelist_view(
             request, {**extra, **(extra_context or {})}
         )
@@ -160,6 +170,7 @@ class JobAdmin(ReadOnly):
             "options": console.rows_of(job.options),
             "result": console.rows_of(job.result or {}),
             "metrics": console.rows_of(job.metrics),
+            "attempts": [_attempt(row) for row in job.attempts.order_by("number")],
             "artifacts": [artifact_dto(row) for row in job.artifacts.filter(visible=True)[:1000]],
             "recording_url": _recording_url(job),
         }
@@ -197,6 +208,17 @@ class JobAdmin(ReadOnly):
         )
         self.message_user(request, f"Jobs: {said or 'none selected'}.", level)
         return None
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "worker": attempt.worker,
+        "startedAt": time_dto(attempt.started_at),
+        "endedAt": time_dto(attempt.ended_at),
+        "outcome": attempt.outcome,
+        "reason": attempt.reason,
+    }
 
 
 def _status_links(request: HttpRequest) -> list[dict[str, Any]]:

@@ -7,8 +7,8 @@ const WORDS = {
   "job.state_changed": (data) => [STATUS_WORDS[data.status] ?? data.status, reasonWords(data.reason)].filter(Boolean).join(": "),
   "job.cancel_requested": (data) => `${data.by ?? "Somebody"} asked to cancel${data.reason ? `: ${data.reason}` : ""}`,
   "job.progressed": (data) => `${data.done}${data.total ? ` of ${data.total}` : ""} ${data.unit ?? ""}`.trim(),
-  "attempt.started": (data, event) => `Attempt ${data.attempt ?? event.attempt} started${data.worker ? ` on ${data.worker}` : ""}`,
-  "attempt.ended": (data, event) => `Attempt ${data.attempt ?? event.attempt} ${String(data.outcome ?? "ended").replaceAll("_", " ")}${data.reason ? `: ${reasonWords(data.reason)}` : ""}`,
+  "attempt.started": (data) => `Attempt ${data.number} started on ${data.worker}`,
+  "attempt.ended": (data) => [`Attempt ${data.number} ${data.outcome.replaceAll("_", " ")}`, reasonWords(data.reason)].filter(Boolean).join(": "),
   "artifact.added": (data) => `File ${data.path} (${bytes(data.sizeBytes)})`,
   log: (data) => `${count(data.lines.length, "line")} of ${data.stream}: ${data.lines.at(-1) ?? ""}`,
 };

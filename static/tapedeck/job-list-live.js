@@ -3,7 +3,7 @@
 import { make } from "./dom.js";
 import "./job-status.js";
 import { JobSocket } from "./job-socket.js";
-import { count } from "./words.js";
+import { count, reasonWords } from "./words.js";
 
 class JobListLive extends HTMLElement {
   #socket = null;
@@ -36,6 +36,8 @@ class JobListLive extends HTMLElement {
       return;
     }
     status.show(event.data);
+    const why = document.querySelector(`[data-why="${id}"]`);
+    if (why) why.textContent = reasonWords(event.data.reason);
     const took = document.querySelector(`td-duration[data-job="${id}"]`);
     took?.setAttribute("start", event.data.startedAt ?? "");
     took?.setAttribute("end", event.data.finishedAt ?? "");

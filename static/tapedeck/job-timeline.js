@@ -1,6 +1,6 @@
-// <job-timeline> in <job-live>: attempts and the waits between them, as bars on one scale.
+// <job-timeline source="id of JSON"> in <job-live>: attempts and the waits between them, as bars on one scale.
 
-import { make } from "./dom.js";
+import { embedded, make } from "./dom.js";
 import { clock, reasonWords, TERMINAL, timeOfDay } from "./words.js";
 
 class JobTimeline extends HTMLElement {
@@ -9,6 +9,9 @@ class JobTimeline extends HTMLElement {
 
   connectedCallback() {
     const live = this.closest("job-live");
+    for (const row of embedded(this.getAttribute("source"))) {
+      this.#attempts.set(row.number, { ...row, start: new Date(row.startedAt), end: row.endedAt ? new Date(row.endedAt) : null });
+    }
     live.addEventListener("job-event", ({ detail }) => this.#take(detail));
     live.addEventListener("job", () => this.#draw());
     // Running bars grow.
@@ -22,12 +25,13 @@ class JobTimeline extends HTMLElement {
   }
 
   #take(event) {
-    const number = event.data.attempt ?? event.attempt;
+    const { number } = event.data;
     if (event.type === "attempt.started") {
-      this.#attempts.set(number, { number, start: new Date(event.at), end: null, outcome: "running", worker: event.data.worker ?? "" });
+      if (this.#attempts.has(number)) return; // drawn from its row already
+      this.#attempts.set(number, { number, start: new Date(event.at), end: null, outcome: "running", worker: event.data.worker });
     } else if (event.type === "attempt.ended") {
       const attempt = this.#attempts.get(number);
-      if (attempt) Object.assign(attempt, { end: new Date(event.at), outcome: event.data.outcome ?? "ended", reason: event.data.reason ?? "" });
+      if (attempt) Object.assign(attempt, { end: new Date(event.at), outcome: event.data.outcome, reason: event.data.reason });
     } else {
       return;
     }
@@ -43,8 +47,8 @@ class JobTimeline extends HTMLElement {
     const rows = [];
     let waitedFrom = begin;
     for (const attempt of [...this.#attempts.values()].sort((a, b) => a.number - b.number)) {
-      rows.push(this.#row("Waited", waitedFrom, attempt.start, "wait", begin, span, ""));
-      const end = attempt.end ?? finish;
+      if (waitedFrom && attempt.start - waitedFrom > 0) rows.push(this.#row("Waited", waitedFrom, attempt.start, "wait", begin, span, ""));
+      const end = attempt.end ?? this.#attempts.get(attempt.number + 1)?.start ?? finish;
       const title = [attempt.worker, reasonWords(attempt.reason)].filter(Boolean).join(" · ");
       const word = `Attempt ${attempt.number}`;
       rows.push(this.#row(word, attempt.start, end, attempt.outcome, begin, span, title));
