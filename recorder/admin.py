@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -91,8 +91,8 @@ class RecordingSessionAdmin(ModelAdmin):  # type: ignore[misc]
     def get_queryset(self, request: HttpRequest) -> QuerySet[RecordingSession]:
         return (
             RecordingSession.objects.visible_to(request.user)
+            .with_steps_count()
             .select_related("job", "owner")
-            .annotate(steps_count=Count("steps", filter=Q(steps__deleted_at__isnull=True)))
             .order_by("-id")
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Count, F, Q
 
 from jobs.ids import uuid7
 from jobs.models import Job, Status
@@ -16,6 +16,11 @@ class SessionQuerySet(models.QuerySet["RecordingSession"]):
         if getattr(user, "is_superuser", False):
             return self
         return self.filter(owner_id=getattr(user, "pk", None))
+
+    def with_steps_count(self) -> SessionQuerySet:
+        """`steps_count`: the steps that the generated test has."""
+        in_test = Q(steps__deleted_at__isnull=True, steps__data__flags=[])
+        return self.annotate(steps_count=Count("steps", filter=in_test))
 
 
 class RecordingSession(models.Model):
@@ -80,7 +85,10 @@ class RecordingSession(models.Model):
 
     @property
     def state(self) -> str:
-        """queued, a phase while running, verified, not_verified, failed or cancelled."""
+        """queued, a phase while running, verified, not_verified, saved, failed or cancelled.
+
+        Saved: whole, but not replayed since its last change (or not at all).
+        """
         if self.job.status == Status.QUEUED:
             return "queued"
         if self.job.status == Status.RUNNING:
@@ -91,7 +99,8 @@ class RecordingSession(models.Model):
             return "verified"
         if self.verdict == self.Verdict.FAILED:
             return "not_verified"
-        return "failed" if self.job.status == Status.FAILED else "saved"
+        broke = self.job.status == Status.FAILED and self.job.reason != "not_verified"
+        return "failed" if broke else "saved"
 
 
 class Step(models.Model):

@@ -49,7 +49,7 @@ def chip(session: RecordingSession) -> str:
 def verdict_line(session: RecordingSession) -> str:
     """The verdict in a few words, for a line of the list."""
     if session.verdict == RecordingSession.Verdict.VERIFIED and session.verified_at:
-        return format_html("Replayed {}", when(session.verified_at))
+        return format_html("<span>Replayed {}</span>", when(session.verified_at))
     if session.verdict == RecordingSession.Verdict.FAILED:
         step = f"Step {session.failing_step}: " if session.failing_step else ""
         return format_html(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpResponseBase
 from django.urls import reverse
 from rest_framework.request import Request
@@ -24,8 +24,8 @@ from recorder.models import RecordingSession
 def sessions(user: Any) -> QuerySet[RecordingSession]:
     return (
         RecordingSession.objects.visible_to(user)
+        .with_steps_count()
         .select_related("owner", "job__owner")
-        .annotate(steps_count=Count("steps", filter=Q(steps__deleted_at__isnull=True)))
     )
 
 

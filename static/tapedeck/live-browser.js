@@ -122,7 +122,7 @@ export class LiveBrowser extends HTMLElement {
     this.#bars.notices.setAttribute("role", "status");
     this.#bars.banner.setAttribute("role", "status");
     this.#bars.cover.setAttribute("role", "status");
-    this.#bars.nav = element(
+    this.#bars.nav = make(
       "div",
       { className: "td-live-nav" },
       nav("arrow_back", "Back", "back"),
@@ -131,7 +131,7 @@ export class LiveBrowser extends HTMLElement {
       form,
     );
     this.append(
-      element(
+      make(
         "div",
         { className: "td-live-tools" },
         this.#bars.assert,

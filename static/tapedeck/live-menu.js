@@ -68,7 +68,7 @@ export function askAssertion(host, { inspected, kind = "visible", url = "" }) {
     const expected = make("input", { type: "text", name: "expected" });
     expected.setAttribute("aria-label", "Expected");
     expected.placeholder = "what it shows now";
-    const form = element(
+    const form = make(
       "form",
       { className: "td-live-assert" },
       make("strong", { textContent: "Assert that" }),
@@ -78,7 +78,7 @@ export function askAssertion(host, { inspected, kind = "visible", url = "" }) {
     );
     const cancel = make("button", { type: "button", className: "td-button", textContent: "Cancel" });
     form.append(
-      element(
+      make(
         "div",
         { className: "td-live-buttons" },
         cancel,

@@ -181,7 +181,7 @@ export class Overlays {
   }
 
   #modal(title, text, ...children) {
-    const panel = element(
+    const panel = make(
       "div",
       { className: "td-live-panel" },
       make("strong", { textContent: title }),
