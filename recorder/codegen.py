@@ -46,7 +46,7 @@ def generate(
     Above each step's statements stands `# step N: <wording>`; `wordings` holds people's own
     words by step key. N is `numbered`'s. A forged or unrecorded step leaves a comment only. A
     step that can not be repeated becomes a `pytest.fail` that says why, so that no test passes
-    by leaving it out. `options` are the recording's (opened); their secrets are never written,
+    by leaving it out. `options` are the recording's, opened or not; their secrets are never written,
     only their names.
 
     :raises recorder.allowlist.NotAllowed: a defect of this module; nothing may run the code.
@@ -136,17 +136,18 @@ def _context_arguments(options: Mapping[str, Any], flow: Flow) -> list[str]:
     device = options.get("device")
     if device:
         arguments.insert(0, f"**playwright.devices[{quote(str(device))}]")
-    credentials = options.get("http_credentials") or {}
-    if credentials:
-        flow.secrets.add("HTTP_PASSWORD")
-        user = quote(str(credentials.get("username", "")))
-        arguments.append(f'"http_credentials": {{"username": {user}, "password": HTTP_PASSWORD}}')
+    if options.get("http_credentials"):
+        # Both by name: in stored options the user's name is sealed as well.
+        flow.secrets |= {"HTTP_USERNAME", "HTTP_PASSWORD"}
+        pair = '{"username": HTTP_USERNAME, "password": HTTP_PASSWORD}'
+        arguments.append(f'"http_credentials": {pair}')
     headers = header_secrets(options.get("extra_headers") or {})
     if headers:
         flow.secrets.update(headers.values())
         pairs = ", ".join(f"{quote(header)}: {name}" for header, name in headers.items())
         arguments.append(f'"extra_http_headers": {{{pairs}}}')
     if options.get("auth_state"):
+        # The recording started signed in; its test does, from a file beside it.
         arguments.append(f'"storage_state": HERE / {quote(AUTH_STATE)}')
     return arguments
 

@@ -42,11 +42,12 @@ def environment(values: Mapping[str, str]) -> dict[str, str]:
 
 def option_secrets(options: Mapping[str, Any]) -> dict[str, str]:
     """The secrets among a recording's options (opened), by the names generated code gives them:
-    the password of `http_credentials`, and every extra header's value."""
+    user and password of `http_credentials`, and every extra header's value."""
     found: dict[str, str] = {}
     credentials = options.get("http_credentials") or {}
-    if credentials.get("password"):
-        found["HTTP_PASSWORD"] = str(credentials["password"])
+    if credentials:
+        found["HTTP_USERNAME"] = str(credentials.get("username", ""))
+        found["HTTP_PASSWORD"] = str(credentials.get("password", ""))
     headers: Mapping[str, Any] = options.get("extra_headers") or {}
     names = header_secrets(headers)
     return found | {names[header]: str(value) for header, value in headers.items()}

@@ -255,7 +255,7 @@ def test_the_recordings_context_is_the_tests_context() -> None:
     )
     assert isinstance(fixture, ast.FunctionDef)
     fixture.decorator_list = []
-    names = ("HTTP_PASSWORD", "HEADER_X_TOKEN", "HEADER_X_TOKEN__2")
+    names = ("HTTP_USERNAME", "HTTP_PASSWORD", "HEADER_X_TOKEN", "HEADER_X_TOKEN__2")
     scope = {name: name.lower() for name in names} | {"HERE": Path("/here"), "Playwright": object}
     exec(compile(ast.Module([fixture], []), "<fixture>", "exec"), scope)
     playwright = type("P", (), {"devices": {"iPhone 15": {"is_mobile": True, "viewport": {}}}})()
@@ -271,7 +271,7 @@ def test_the_recordings_context_is_the_tests_context() -> None:
         "user_agent": 'UA "x"',
         "ignore_https_errors": True,
         "bypass_csp": True,
-        "http_credentials": {"username": "bob", "password": "http_password"},
+        "http_credentials": {"username": "http_username", "password": "http_password"},
         "extra_http_headers": {"X-Token": "header_x_token", "x_token": "header_x_token__2"},
         "storage_state": Path("/here/auth_state.json"),
     }

@@ -76,6 +76,7 @@ def test_secrets_of_options() -> None:
         "locale": "de",
     }
     assert option_secrets(options) == {
+        "HTTP_USERNAME": "bob",
         "HTTP_PASSWORD": "pw",
         "HEADER_X_TOKEN": "t",
         "HEADER_X_TOKEN__2": "u",
