@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from playwright.async_api import Error, Page
 
 from jobs.egress import EgressRefused
-from recorder.selectors import SelectorRefused, python_for
+from recorder.selectors import SelectorRefused, parse_selector, python_for
 from recorder.session.addresses import as_url
 from recorder.session.marks import Target, at_point, described, patient, selector_for
 from recorder.session.stage import console_gesture
@@ -206,6 +206,25 @@ class Commands:
             "element": target.element,
         }
 
+    async def do_locate(self, values: Mapping[str, Any]) -> Answer:
+        """Where an element is, scrolled into view: for programs, which have no eyes."""
+        page = self._page
+        try:
+            parse_selector(values["selector"])
+        except SelectorRefused as refused:
+            raise CommandFailed("bad_message", f"selector: {refused}") from refused
+        locator = page.locator(values["selector"]).first
+        try:
+            await locator.scroll_into_view_if_needed(timeout=5_000)
+            rect = await locator.bounding_box(timeout=5_000)
+        except Error as error:
+            raise CommandFailed(
+                "no_element", "Nothing (visible) is found by this selector."
+            ) from error
+        if rect is None:
+            raise CommandFailed("no_element", "The element is not visible.")
+        return {"rect": dict(rect)}
+
     async def do_assert(self, values: Mapping[str, Any]) -> Answer:
         page, kind, expected = self._page, values["kind"], values.get("expected")
         if kind == "url":
@@ -305,10 +324,17 @@ class Commands:
         before = page.url
         self._step(page, action, picture=False)
         try:
-            await go(page)
+            try:
+                await go(page)
+            except Error as error:
+                # Chromium says so while it still swaps the page of the step before.
+                if "Not attached to an active page" not in error.message:
+                    raise
+                await asyncio.sleep(0.3)
+                await go(page)
         except Error as error:
             raise CommandFailed("url_unreachable", error.message.splitlines()[0]) from error
-        await asyncio.sleep(0)
+        await patient(page.wait_for_load_state("domcontentloaded"), timeout_s=_LOADS_S)
         self._live.picture_last(page)
         return {"url": page.url, "changed": page.url != before}
 

@@ -178,9 +178,6 @@ class Ledger:
         if where not in self._typed_into:
             if await self._fits(page, action, gestures) is False:
                 return None
-            if not any(one.kind in {"text", "picker"} for one in gestures if not one.admitted):
-                if not any(one.kind in {"press", "pointer"} for one in gestures):
-                    return None
             self._typed_into.add(where)
         for gesture in gestures:
             if gesture.kind != "press":

@@ -51,6 +51,9 @@ class Inputs:
         self._held: dict[Page, set[str]] = {}
         self._pressed: dict[str, _Press] = {}
         self._focus: tuple[Page, Target | None] | None = None
+        # What was typed into secret fields, known here before any report of it can be late.
+        self.typed_secrets: list[str] = []
+        self._typing_secret = False
 
     async def mouse(self, page: Page, values: Mapping[str, Any]) -> None:
         kind, x, y = values["kind"], values["x"], values["y"]
@@ -76,6 +79,11 @@ class Inputs:
             button == "left" and target is not None and await self._on_widget(page, target)
         )
         self._pressed[button] = _Press(x=x, y=y, target=target, withheld=withheld)
+        if target is not None and target.info.get("type") == "range":
+            # A slider changes from the press on, not when it is let go.
+            self._ledger.add(
+                Gesture(kind="pointer", page=page, words="slider", expects=False, target=target)
+            )
         if not withheld:
             await page.mouse.down(button=button, click_count=count)  # type: ignore[arg-type]
 
@@ -114,23 +122,26 @@ class Inputs:
     async def _drop(self, page: Page, press: _Press, x: float, y: float) -> None:
         start = press.target
         slider = start is not None and start.info.get("type") == "range"
+        if slider:
+            await page.mouse.move(x, y)
+            await page.mouse.up()
+            return
         gesture = self._ledger.add(
             Gesture(
                 kind="pointer",
                 page=page,
                 words=f"drag from {round(press.x)}, {round(press.y)} to {round(x)}, {round(y)}",
-                expects=slider,
+                expects=False,
                 click_count=1,
                 target=start,
             )
         )
         # A click on what holds both ends may be reported; the drag stands for it.
-        if not slider:
-            gesture.admitted.update({"click", "check", "uncheck"})
+        gesture.admitted.update({"click", "check", "uncheck"})
         end = await patient(at_point(page, x, y), timeout_s=1)
         await page.mouse.move(x, y)
         await page.mouse.up()
-        if start is None or end is None or slider:
+        if start is None or end is None:
             return
         chosen = await patient(start.frame.evaluate("() => String(getSelection() ?? '')"))
         dragged = await patient(start.handle.evaluate("(one) => !!one.closest('[draggable=true]')"))
@@ -175,6 +186,8 @@ class Inputs:
 
     async def text(self, page: Page, text: str) -> None:
         target = await self._focused(page)
+        if target is not None and target.info.get("secret"):
+            self._keep_secret(text)
         self._ledger.add(Gesture(kind="text", page=page, words="text", target=target))
         await page.keyboard.insert_text(text)
 
@@ -200,6 +213,8 @@ class Inputs:
         if types or pastes:
             secret = bool(target and target.info.get("secret"))
             # A key in a field of another kind (a select) shows there, or is a shortcut of the page.
+            if secret and len(key) == 1:
+                self._keep_secret(key)
             self._ledger.add(
                 Gesture(
                     kind="text",
@@ -219,7 +234,15 @@ class Inputs:
         """The focused element; asked for again only after what may move the focus."""
         if self._focus is None or self._focus[0] is not page:
             self._focus = (page, await patient(active(page), timeout_s=0.5))
+            self._typing_secret = False
         return self._focus[1]
+
+    def _keep_secret(self, text: str) -> None:
+        if self._typing_secret:
+            self.typed_secrets[-1] += text
+        else:
+            self.typed_secrets = [*self.typed_secrets[-50:], text]
+            self._typing_secret = True
 
     async def _hold(self, page: Page, wanted: list[str]) -> None:
         held = self._held.setdefault(page, set())

@@ -23,6 +23,7 @@ from recorder.session.gestures import Ledger
 from recorder.session.inputs import Inputs
 from recorder.session.marks import patient
 from recorder.session.pages import Pages
+from recorder.session.redaction import Redaction
 from recorder.session.reports import Reports
 from recorder.session.requests import Requests
 from recorder.session.saving import write_steps
@@ -65,7 +66,10 @@ class LiveSession:
         self.pages = Pages()
         self.ledger = Ledger()
         self.vault = TypedSecrets()
-        self.book = StepBook(tell=self._tell_step)
+        self.clean = Redaction(
+            secrets=lambda: {*self.vault.values.values(), *self.inputs.typed_secrets}
+        ).clean
+        self.book = StepBook(tell=self._tell_step, clean=self.clean)
         self.screencast = Screencast(audience=self.audience, on_drawn=lambda: None)
         self.stage = Stage(
             pages=self.pages,
@@ -75,6 +79,7 @@ class LiveSession:
             screencast=self.screencast,
             notice=self.notice,
             refused=self.refused,
+            clean=self.clean,
         )
         self.requests = Requests(
             audience=self.audience,
@@ -215,6 +220,7 @@ class LiveSession:
         self.audience.say("phase", phase=phase)
 
     def notice(self, level: str, code: str, text: str) -> None:
+        text = self.clean(text)
         if level != "info":
             self.warnings.append({"code": code, "text": text})
         self.channel.send("log", level=level, code=code, text=text)
@@ -225,6 +231,7 @@ class LiveSession:
             # Nothing was refused: nobody is there. The page itself shows that.
             log.debug("%s: %s", url, message)
             return
+        url, message = self.clean(url), self.clean(message)
         self.channel.send("refused", url=url[:2_000], code=code, message=message)
         self.audience.say("notice", level="warning", code=code, text=f"{url[:300]}: {message}")
 

@@ -209,13 +209,13 @@ class Requests:
             if request.page is page:
                 self._close(request)
 
-    def _ask(self, kind: str, page: Page, **announced: Any) -> None:
+    def _ask(self, asked: str, page: Page, /, **announced: Any) -> None:
         self._made += 1
         known = {name: announced.pop(name, None) for name in ("target", "chooser", "dialog")}
         alias = announced.pop("page_alias", None) or self._alias(page)
         request = Request(
             id=f"r{self._made}",
-            kind=kind,
+            kind=asked,
             page=page,
             announced={"requestId": f"r{self._made}", "page": alias, **announced},
             **known,

@@ -120,9 +120,9 @@ class LiveServer:
             viewer=viewer.id,
             control=control_for(live.audience, viewer),
             phase=live.phase,
-            pages=live.pages.as_json(),
+            pages=live.stage.pages_json(),
             steps=[entry.as_json() for entry in live.book],
-            url=live.pages.current().page.url if live.pages.front else "",
+            url=live.clean(live.pages.current().page.url) if live.pages.front else "",
             requests=live.requests.as_json(),
         )
 

@@ -43,6 +43,7 @@ class Stage:
         screencast: Screencast,
         notice: Callable[[str, str, str], None],
         refused: Callable[[str, str, str], None],
+        clean: Callable[[Any], Any],
     ) -> None:
         self._pages = pages
         self._ledger = ledger
@@ -51,6 +52,7 @@ class Stage:
         self._screencast = screencast
         self._notice = notice
         self._refused = refused
+        self._clean = clean
         self._background: set[asyncio.Task[Any]] = set()
         self._expected: set[Page] = set()
         self._popups_refused = 0
@@ -82,7 +84,11 @@ class Stage:
                     )
 
     def tell_pages(self) -> None:
-        self._audience.say("pages", pages=self._pages.as_json())
+        self._audience.say("pages", pages=self.pages_json())
+
+    def pages_json(self) -> list[dict[str, Any]]:
+        cleaned: list[dict[str, Any]] = self._clean(self._pages.as_json())
+        return cleaned
 
     def effect(self, page: Page, signal: Signal) -> None:
         """Note what a gesture set off, at its step, or at the gesture until it has one."""

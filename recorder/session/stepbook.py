@@ -41,10 +41,11 @@ class Entry:
 
 
 class StepBook:
-    """`tell(op, entry)` hears of every change."""
+    """`tell(op, entry)` hears of every change; `clean` takes secrets out of what pages say."""
 
-    def __init__(self, *, tell: Callable[[Op, Entry], None]) -> None:
+    def __init__(self, *, tell: Callable[[Op, Entry], None], clean: Callable[[Any], Any]) -> None:
         self._tell = tell
+        self._clean = clean
         self._entries: dict[str, Entry] = {}
         self._made = 0
 
@@ -81,7 +82,7 @@ class StepBook:
             source=source,
             flags=flags,
         )
-        entry = Entry(step=step, position=self._made)
+        entry = Entry(step=self._cleaned(step), position=self._made)
         self._entries[step.key] = entry
         self._tell("added", entry)
         return entry
@@ -101,11 +102,16 @@ class StepBook:
 
     def change(self, key: str, **changes: Any) -> Entry:
         entry = self.get(key)
-        changed = replace(entry.step, **changes)
+        changed = self._cleaned(replace(entry.step, **changes))
         if changed != entry.step:
             entry.step = changed
             self._tell("updated", entry)
         return entry
+
+    def _cleaned(self, step: Step) -> Step:
+        json = step.as_json()
+        cleaned = self._clean(json)
+        return step if cleaned == json else Step.from_json(cleaned)
 
     def reword(self, key: str, words: str) -> None:
         entry = self.get(key)

@@ -87,6 +87,15 @@ class LiveClient:
     async def click(self, x: float, y: float, **fields: Any) -> None:
         await self.call("mouse", kind="click", x=x, y=y, **fields)
 
+    async def at(self, selector: str) -> tuple[float, float]:
+        """The middle of the first element found by `selector`, scrolled into view."""
+        rect = (await self.call("locate", selector=selector))["rect"]
+        return rect["x"] + rect["width"] / 2, rect["y"] + rect["height"] / 2
+
+    async def click_on(self, selector: str, **fields: Any) -> None:
+        x, y = await self.at(selector)
+        await self.click(x, y, **fields)
+
     async def type(self, text: str) -> None:
         for char in text:
             await self.call("key", kind="press", key=char)
