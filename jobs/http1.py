@@ -62,7 +62,7 @@ class Request:
             raise BadMessage("The request has both Content-Length and Transfer-Encoding.")
         if coded:
             if self.minor == 0 or [each.lower() for each in coded] != ["chunked"]:
-                raise BadMessage("Transfer-Encoding may only be chunked, once, in HTTP/1.1.", 501)
+                raise BadMessage("Transfer-Encoding may only be chunked, and only once.", 501)
             return Framing.CHUNKED
         return _length(lengths) or 0
 

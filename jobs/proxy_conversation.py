@@ -160,7 +160,7 @@ class Conversation:
             await asyncio.gather(*ways, return_exceptions=True)
             # An end that one side did not mean must not look like one to the other.
             if any(way.cancelled() or way.exception() for way in ways):
-                self.client.abort()
+                self.client.reset()
 
     # Plain HTTP.
 
@@ -299,7 +299,9 @@ class Conversation:
                 if sending is not None and sending in done:
                     watched.discard(sending)
                     failure = sending.exception()
-                    if isinstance(failure, (BadMessage, HeadTooLarge)):
+                    if isinstance(failure, HeadTooLarge):
+                        raise BadMessage("The body has a malformed chunk.") from failure
+                    if isinstance(failure, BadMessage):
                         raise failure
                 if self.client.gone.done() and not working.done():
                     raise WireClosed("The browser left.")

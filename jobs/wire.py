@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import Callable
 
 # The selector transports read at most this much at once.
@@ -46,6 +47,7 @@ class Wire(asyncio.Protocol):
         self._source: Wire | None = None
         self._reading_paused = False
         self._discarding = False
+        self._broke = False
 
     # What asyncio calls.
 
@@ -75,6 +77,7 @@ class Wire(asyncio.Protocol):
         return True  # we may still have something to say
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._broke = self._broke or exc is not None
         self._end_of_input()
         if not self.closed.done():
             self.closed.set_result(None)
@@ -169,7 +172,7 @@ class Wire(asyncio.Protocol):
                 if target.closed.done():
                     raise WireClosed("The receiving side closed the connection.")
                 await self._wait()
-            if self._target is not None and length is not None:
+            if self._target is not None and (length is not None or self._broke):
                 raise WireClosed("The connection ended within a message's body.")
         finally:
             self._target = target._source = None
@@ -207,8 +210,15 @@ class Wire(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Close at once, in a way that the other side takes for an error and not for an end."""
+        """Close at once; what is still unsent is dropped."""
         if self._transport is not None:
+            self._transport.abort()
+
+    def reset(self) -> None:
+        """Close at once, in a way that the other side takes for an error and not for an end."""
+        if self._transport is not None and not self._transport.is_closing():
+            own = self._transport.get_extra_info("socket")
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
 
     @property
