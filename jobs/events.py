@@ -61,7 +61,7 @@ def advance(
         "RETURNING last_seq, cancel_requested_at"
     )
     params = [*(changes or {}).values(), pk(job_id), *([attempt] if fence else [])]
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
         cursor.execute(update, params)
         row = cursor.fetchone()
         if row is None:

@@ -20,7 +20,7 @@ from jobs.queue.work import start_worker
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
-ROWS_EVERY_S = 10.0
+ROWS_EVERY_S = 2.0
 
 
 def run_cluster(*, queue: str, workers: int, ready_fd: int | None = None) -> int:
