@@ -1,0 +1,101 @@
+"""One factory per model, minimal: what a row must have, and nothing else."""
+
+import factory
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from jobs.models import Artifact, Attempt, Job, JobEvent, Worker
+from recorder.models import RecordingSession, Step
+from recorder.steps import Action
+from recorder.steps import Step as TypedStep
+
+
+class UserFactory(factory.django.DjangoModelFactory[User]):
+    class Meta:
+        model = User
+
+    username = factory.Sequence(lambda n: f"user{n}")
+
+
+class JobFactory(factory.django.DjangoModelFactory[Job]):
+    """A queued job. It was not submitted: it has no event."""
+
+    class Meta:
+        model = Job
+
+    kind = "recorder.record"
+    owner = factory.SubFactory(UserFactory)
+    created_at = factory.LazyFunction(timezone.now)
+
+
+class AttemptFactory(factory.django.DjangoModelFactory[Attempt]):
+    class Meta:
+        model = Attempt
+
+    job = factory.SubFactory(JobFactory)
+    number = factory.Sequence(lambda n: n + 1)
+    worker = "worker"
+    started_at = factory.LazyFunction(timezone.now)
+
+
+class JobEventFactory(factory.django.DjangoModelFactory[JobEvent]):
+    class Meta:
+        model = JobEvent
+
+    job = factory.SubFactory(JobFactory)
+    seq = factory.Sequence(lambda n: n + 1)
+    type = "log"
+    at = factory.LazyFunction(timezone.now)
+
+
+class ArtifactFactory(factory.django.DjangoModelFactory[Artifact]):
+    """The row alone: no file is stored under its name."""
+
+    class Meta:
+        model = Artifact
+
+    job = factory.SubFactory(JobFactory)
+    attempt = 1
+    path = factory.Sequence(lambda n: f"file{n}.txt")
+    kind = "file"
+    content_type = "text/plain"
+    size_bytes = 0
+    sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    storage_name = factory.LazyAttribute(lambda artifact: f"{artifact.job.id}/{artifact.path}")
+    created_at = factory.LazyFunction(timezone.now)
+
+
+class WorkerFactory(factory.django.DjangoModelFactory[Worker]):
+    class Meta:
+        model = Worker
+
+    name = factory.Sequence(lambda n: f"worker{n}")
+    queue = "default"
+    host = "host"
+    pid = 1
+    started_at = factory.LazyFunction(timezone.now)
+    seen_at = factory.LazyFunction(timezone.now)
+
+
+class RecordingSessionFactory(factory.django.DjangoModelFactory[RecordingSession]):
+    class Meta:
+        model = RecordingSession
+
+    job = factory.SubFactory(JobFactory)
+    owner = factory.SelfAttribute("job.owner")
+    flow_name = "A flow"
+    url = "http://127.0.0.1:3000/"
+    created_at = factory.LazyFunction(timezone.now)
+
+
+class StepFactory(factory.django.DjangoModelFactory[Step]):
+    class Meta:
+        model = Step
+
+    session = factory.SubFactory(RecordingSessionFactory)
+    key = factory.Sequence(lambda n: f"s{n}")
+    position = factory.Sequence(lambda n: n + 1)
+    action = Action.RELOAD
+    data = factory.LazyAttribute(
+        lambda step: TypedStep(key=step.key, action=step.action, page="page").as_json()
+    )
