@@ -4,6 +4,7 @@ import factory
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from config.models import LoginFailure
 from jobs.models import Artifact, Attempt, Job, JobEvent, Worker
 from recorder.models import RecordingSession, Step
 from recorder.steps import Action
@@ -15,6 +16,15 @@ class UserFactory(factory.django.DjangoModelFactory[User]):
         model = User
 
     username = factory.Sequence(lambda n: f"user{n}")
+
+
+class LoginFailureFactory(factory.django.DjangoModelFactory[LoginFailure]):
+    class Meta:
+        model = LoginFailure
+
+    key = factory.Sequence(lambda n: f"user{n}")
+    count = 1
+    since = factory.LazyFunction(timezone.now)
 
 
 class JobFactory(factory.django.DjangoModelFactory[Job]):
