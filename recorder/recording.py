@@ -10,6 +10,8 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
+from django.utils import timezone
+
 from jobs import artifacts
 from jobs.artifacts import ArtifactExists
 from jobs.models import Artifact, Job
@@ -17,6 +19,8 @@ from jobs.running import Cancelled, JobFailed, RunningJob, workdir_of
 from jobs.secrets import unseal
 from recorder import codegen
 from recorder.models import RecordingSession, Step
+from recorder.replay import replay
+from recorder.scrub import scrub_tree
 from recorder.session.saving import files_of
 from recorder.session_bridge import SessionProcess, vault_key
 from recorder.steps import Step as TypedStep
@@ -41,8 +45,7 @@ def record(*, job: RunningJob) -> Mapping[str, Any]:
     process = SessionProcess(job=job, session=session, live_key=live_key)
     process.start(storage_state=storage_state)
     code = process.watch()
-    for name, value in (("steps", session.steps.filter(deleted_at=None).count()),):
-        job.metric(name, value)
+    job.metric("steps", session.steps.filter(deleted_at=None).count())
     with job.fenced():
         RecordingSession.objects.filter(pk=session.pk).update(live_address="")
     flow = _Flow(job=job, session=session, key=vault_key(live_key))
@@ -73,6 +76,7 @@ class _Flow:
         self.steps = [TypedStep.from_json(row.data) for row in self._rows]
         self._vault = _vault(job.workdir, key)
         self._options = dict(job.options)
+        self._wordings = {row.key: row.wording for row in self._rows if row.wording}
         self.code = ""
 
     def keep(self) -> None:
@@ -87,7 +91,7 @@ class _Flow:
             flow_name=self._session.flow_name,
             url=self._session.url,
             options=self._options,
-            wordings={row.key: row.wording for row in self._rows if row.wording},
+            wordings=self._wordings,
         )
         used = {name for step in self.steps for name in _secrets_of(step)}
         self._vault.keep_only(used)
@@ -109,23 +113,36 @@ class _Flow:
             self._job.event("session.phase_changed", phase=str(phase))
 
     def verify(self) -> None:
-        """Replay what was generated.
+        """Replay what was generated, and write the verdict.
 
         :raises JobFailed: `not_verified`.
+        :raises Cancelled: the job is to end; there is no verdict then.
         """
-        from recorder.verification import verify
-
         self.phase(RecordingSession.Phase.VERIFYING)
-        verdict = verify(
+        folder = self._job.workdir
+        auth_state = folder / AUTH_STATE
+        outcome = replay(
             job=self._job,
-            session=self._session,
             code=self.code,
             steps=self.steps,
-            secrets={**self._vault.values, **option_secrets(self._options)},
+            options=self._options,
+            secrets=self._vault.values,
+            uploads=folder / "uploads",
+            into=folder / "verify",
+            wordings=self._wordings,
+            auth_state=auth_state if auth_state.exists() else None,
         )
-        if not verdict.passed:
+        verdicts = RecordingSession.Verdict
+        with self._job.fenced():
+            RecordingSession.objects.filter(pk=self._session.pk).update(
+                verdict=verdicts.VERIFIED if outcome.passed else verdicts.FAILED,
+                verdict_reason=outcome.reason,
+                failing_step=outcome.failing_step,
+                verified_at=timezone.now(),
+            )
+        if not outcome.passed:
             self.phase(RecordingSession.Phase.ENDED)
-            raise JobFailed("not_verified", verdict.reason, result=self.result())
+            raise JobFailed("not_verified", outcome.reason, result=self.result())
 
     def result(self) -> dict[str, Any]:
         self._session.refresh_from_db()
@@ -202,13 +219,13 @@ def _vault(folder: Path, key: str) -> Vault:
 
 
 def _scrub(folder: Path, secrets: Mapping[str, str], job: RunningJob | None) -> None:
-    from recorder.scrub import scrub_tree
-
     values = {value for value in secrets.values() if value}
     if values:
         report = scrub_tree(folder, values)
         if job is not None:
-            job.log(f"scrubbed: {report}")
+            job.log(f"Secrets scrubbed: {report.total} places in {len(report.replaced)} files.")
+            for warning in report.warnings:
+                job.log(f"Scrubbing: {warning}")
 
 
 def _secrets_of(step: TypedStep) -> set[str]:
