@@ -165,7 +165,7 @@ def test_an_address_without_scheme_gets_one(ada: User, given: str, stored: str) 
         ({"option_locale": "!!"}, "Not a language tag"),
         ({"option_extra_headers": "no colon"}, "is not of the form"),
         ({"option_geolocation__latitude": "99", "option_geolocation__longitude": "1"}, "less than"),
-        ({"option_proxy__server": "gopher://x"}, "proxy"),
+        ({"option_proxy__server": "gopher://x"}, "Only http:// proxies"),
     ],
 )
 def test_a_field_that_does_not_fit_says_why_and_starts_nothing(
