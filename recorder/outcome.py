@@ -11,11 +11,16 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from recorder.steps import Action, Step
 
 StepStatus = Literal["passed", "failed", "not_run"]
 MAX_ERROR = 4000
+
+# Refusals of the policy that are not called so; the rest could not be reached.
+_POLICY = frozenset({"address_unusable", "url_invalid", "host_invalid", "credentials_in_url"})
+_PORTS = {"http": 80, "https": 443}
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _CALL_LOG = re.compile(r"\n?\s*={3,} logs ={3,}|\n?Call log:", re.IGNORECASE)
@@ -57,7 +62,7 @@ class StepResult:
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayOutcome:
-    """`code` is empty when passed, else one of: step_failed, url_refused, browser_crashed,
+    """`code` is empty when passed, else one of: step_failed, url_refused, url_unreachable, browser_crashed,
     browser_not_found, browser_not_started, not_collected, timed_out, test_crashed."""
 
     passed: bool
@@ -196,15 +201,23 @@ class Watch:
             )
 
     def refusals(self, refused: Sequence[tuple[str, str, str]], by_key: Mapping[str, Step]) -> None:
-        """What the egress policy refused meanwhile: a warning, or the failure of a step that
-        asked for exactly that address and was shown the refusal instead of the page."""
-        for url, _, message in dict.fromkeys(refused):
-            self.warnings.append(self.hide(f"Refused by the egress policy: {url}: {message}"))
+        """What the proxy did not go to meanwhile.
+
+        A step that asked for exactly that address was shown the proxy's own page, and
+        Playwright is content with any page: it failed. Anything else that the policy refused
+        is a warning; what could not be reached is the page's own affair.
+        """
+        for url, code, message in dict.fromkeys(refused):
+            by_policy = code.endswith("_refused") or code in _POLICY
+            if by_policy:
+                self.warnings.append(self.hide(f"Refused by the egress policy: {url}: {message}"))
             for number, key in self.numbered:
                 step = by_key[key]
                 opens = step.action in {Action.NAVIGATE, Action.OPEN_PAGE}
-                if opens and _same(step.params.get("url"), url):
-                    self.fail_at(number, code="url_refused", error=message)
+                ran = number in self._results and self._results[number].status != "not_run"
+                if opens and ran and _same(step.params.get("url"), url):
+                    self._blame(number, "url_refused" if by_policy else "url_unreachable", message)
+                    break
 
     def outcome(self) -> ReplayOutcome:
         failure = self._failure
@@ -223,6 +236,16 @@ class Watch:
             warnings=tuple(self.warnings),
             browser_version=self._browser,
         )
+
+    def _blame(self, number: int, code: str, message: str) -> None:
+        """Let step `number` have failed for this reason, unless an earlier one failed."""
+        earlier = self._failure and self._failure.number
+        if self._failure is None or earlier == number or (earlier and earlier > number):
+            took = self._results[number].duration_ms
+            self._failure = None
+            for later in [each for each in self._results if each > number]:
+                del self._results[later]
+            self.fail_at(number, code=code, error=message, duration_ms=took)
 
     def _begin(self, number: int) -> None:
         key = dict(self.numbered)[number]
@@ -282,17 +305,25 @@ def _timed_out(timeout_ms: int, head: str, log: Sequence[str]) -> str:
     obstacle = next((line for line in reversed(log) if any(o in line for o in _OBSTACLES)), "")
     resolved = any("resolved to" in line for line in log)
     waited = next((line for line in log if line.startswith("waiting for ")), "")
+    event = re.search(r'waiting for event "(\w+)"', f"{head} {waited}")
+    if event:
+        return f"No {event.group(1)} came within {seconds}."
     if obstacle:
         return f"The element was found, but within {seconds}: {obstacle.rstrip('.')}."
-    if waited and not resolved and "event" not in head:
+    if waited and not resolved:
         return f"Nothing matched within {seconds}: {waited}."
     if waited:
         return f"Still {waited} after {seconds}."
-    event = re.search(r'waiting for event "(\w+)"', head)
-    if event:
-        return f"No {event.group(1)} came within {seconds}."
     return f"Not done within {seconds}: {re.sub(_TIMEOUT, '', head).strip(' :.') or 'it'}."
 
 
-def _same(url: object, other: str) -> bool:
-    return isinstance(url, str) and url.split("#")[0].rstrip("/") == other.split("#")[0].rstrip("/")
+def _same(url: object, refused: str) -> bool:
+    """Whether `refused` is `url`, or (all that a proxy knows of https) its host and port."""
+    if not isinstance(url, str):
+        return False
+    asked, other = urlsplit(url), urlsplit(refused)
+    hosts = [(part.hostname, part.port or _PORTS.get(part.scheme)) for part in (asked, other)]
+    if asked.scheme != other.scheme or hosts[0] != hosts[1]:
+        return False
+    paths = [(part.path.rstrip("/"), part.query) for part in (asked, other)]
+    return asked.scheme == "https" or paths[0] == paths[1]
