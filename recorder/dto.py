@@ -27,9 +27,9 @@ def artifact_url(session: RecordingSession, path: str) -> str:
     return reverse("api-recorder-artifact", args=[session.pk, path])
 
 
-def trace_url(session: RecordingSession, path: str) -> str:
-    """The trace viewer, opened on one of the session's traces."""
-    return f"{reverse('trace-viewer')}?trace={quote(artifact_url(session, path), safe='')}"
+def viewer_url(trace: str) -> str:
+    """The trace viewer, opened on the trace at this URL of ours."""
+    return f"{reverse('trace-viewer')}?trace={quote(trace, safe='')}"
 
 
 def session_dto(session: RecordingSession) -> dict[str, Any]:

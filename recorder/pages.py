@@ -11,8 +11,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from jobs.events import time_dto
-from jobs.models import Status
-from recorder.dto import artifact_url, session_detail_dto, trace_url
+from jobs.models import Artifact, Status
+from recorder.dto import artifact_url, session_detail_dto, viewer_url
 from recorder.models import RecordingSession
 
 LABELS = {
@@ -31,6 +31,7 @@ LABELS = {
 }
 LIVE = {"starting", "recording", "paused", "saving", "verifying", "ended"}
 # Files first that a person opens.
+TRACE, FAILURE = "replay/trace.zip", "replay/failure.png"
 ARTIFACT_ORDER = ("test", "trace", "video", "har", "console", "steps", "metadata", "storage_state")
 
 
@@ -111,17 +112,16 @@ def _ended(session: RecordingSession, detail: dict[str, Any]) -> dict[str, Any]:
         ),
         None,
     )
-    picture = next(
-        (
-            artifact["url"]
-            for artifact in artifacts
-            if artifact["path"].startswith("replay/")
-            and artifact["contentType"].startswith("image/")
-        ),
-        failing["screenshotUrl"] if failing else None,
-    )
+    of_replays = _files_of_replays(detail["replays"])
+    replays = [{**job, "traceUrl": of_replays.get((job["id"], TRACE))} for job in detail["replays"]]
+    # Of the newest verification: a replay's, else the recording's own.
+    newest = next((job["id"] for job in replays if job["status"] in {"succeeded", "failed"}), "")
+    own = {artifact["path"]: artifact["url"] for artifact in artifacts}
+    picture = of_replays.get((newest, FAILURE)) if newest else own.get(FAILURE)
+    picture = picture or (failing["screenshotUrl"] if failing else None)
     return {
         "banner": _banner(session, failing),
+        "replays": replays,
         "failing": failing,
         "failing_picture": picture if session.verdict == RecordingSession.Verdict.FAILED else None,
         "main_artifacts": main,
@@ -129,7 +129,7 @@ def _ended(session: RecordingSession, detail: dict[str, Any]) -> dict[str, Any]:
         "total_bytes": sum(artifact["sizeBytes"] for artifact in artifacts),
         "videos": [a for a in artifacts if a["contentType"].startswith("video/")],
         "traces": [
-            {"path": path, "url": trace_url(session, path), "label": label}
+            {"path": path, "url": viewer_url(artifact_url(session, path)), "label": label}
             for path, label in _traces(paths)
         ],
         "console_url": artifact_url(session, "console.jsonl") if "console.jsonl" in paths else None,
@@ -139,6 +139,19 @@ def _ended(session: RecordingSession, detail: dict[str, Any]) -> dict[str, Any]:
         ),
         "kept_steps": [step for step in detail["steps"] if step["deletedAt"] is None],
     }
+
+
+def _files_of_replays(replays: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
+    """(job id, path) → the trace viewer on a replay's trace, or the picture of its failure."""
+    found = {}
+    stored = Artifact.objects.filter(
+        job_id__in=[job["id"] for job in replays], path__in=[TRACE, FAILURE], visible=True
+    )
+    for artifact in stored:
+        url = reverse("api-job-artifact", args=[artifact.job_id, artifact.path])
+        shown = viewer_url(url) if artifact.path == TRACE else url
+        found[str(artifact.job_id), artifact.path] = shown
+    return found
 
 
 def _banner(session: RecordingSession, failing: dict[str, Any] | None) -> dict[str, str]:
@@ -201,6 +214,6 @@ def _is_one_of_many(path: str) -> bool:
 def _traces(paths: set[str]) -> list[tuple[str, str]]:
     known = [
         ("trace.zip", "Trace of the recording"),
-        ("replay/trace.zip", "Trace of the verification"),
+        (TRACE, "Trace of the verification"),
     ]
     return [(path, label) for path, label in known if path in paths]

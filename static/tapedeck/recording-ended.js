@@ -140,9 +140,9 @@ class RecordingEnded extends HTMLElement {
           setTimeout(() => location.reload(), 300);
         }
       } else if (type === "replay.step_passed" && note) {
-        note.textContent = `Step ${data.position ?? ""} passed`;
+        note.textContent = `Step ${data.number} passed`;
       } else if (type === "replay.step_failed" && note) {
-        note.textContent = `Step ${data.position ?? ""} failed: ${data.error ?? ""}`;
+        note.textContent = `Step ${data.number} failed: ${data.error ?? ""}`;
       } else if (type === "job.progressed" && note && data.total) {
         note.textContent = `${data.done} of ${data.total} ${data.unit || ""}`;
       }

@@ -86,9 +86,9 @@ class RecordingLive extends HTMLElement {
   }
 
   #noted({ type, data }) {
-    if (type === "replay.step_started") this.#note = `Replaying step ${data.position ?? ""}…`;
-    else if (type === "replay.step_passed") this.#note = `Step ${data.position ?? ""} passed.`;
-    else if (type === "replay.step_failed") this.#note = `Step ${data.position ?? ""} failed: ${data.error ?? ""}`;
+    if (type === "replay.step_started") this.#note = `Step ${data.number}: ${data.wording ?? ""}`;
+    else if (type === "replay.step_passed") this.#note = `Step ${data.number} passed.`;
+    else if (type === "replay.step_failed") this.#note = `Step ${data.number} failed: ${data.error ?? ""}`;
     else if (type === "artifact.added") this.#note = `Saved ${data.path}.`;
     else if (type === "log" && data.lines?.length && this.#detail?.state !== "recording") this.#note = String(data.lines.at(-1)).slice(0, 200);
   }
