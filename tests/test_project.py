@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobs import registry
+from jobs.options import camel
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,11 +43,16 @@ def test_the_readme_is_short_and_its_pictures_exist() -> None:
         assert (ROOT / link).exists(), link
 
 
-def test_every_kind_is_described_in_the_docs() -> None:
+def test_every_kind_and_option_is_described_in_the_docs() -> None:
     docs = (ROOT / "docs/kinds.md").read_text()
-    for kind in registry.all_kinds():
-        if not kind.name.startswith("tests."):
-            assert f"`{kind.name}`" in docs, kind.name
+    kinds = [
+        kind for kind in registry.all_kinds() if kind.run.__module__.startswith("tests.") is False
+    ]
+    assert {"recorder.record", "recorder.replay"} <= {kind.name for kind in kinds}
+    for kind in kinds:
+        section = docs.partition(f"## `{kind.name}`\n")[2].partition("\n## ")[0]
+        for option in kind.options().fields:
+            assert f"`{camel(option)}`" in section, f"{kind.name}: {option}"
 
 
 def test_decision_records_are_short() -> None:
