@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 READY_WITHIN_S = 60.0
 BACKOFF_S = (0.5, 1, 2, 4, 8, 15, 30)
 # A child that has lived this long starts its next backoff from the beginning.
-STEADY_S = 60.0
+STEADY_S = 10.0
 
 
 class NotReady(Exception):

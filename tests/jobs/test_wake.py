@@ -1,0 +1,133 @@
+"""Hints: they arrive soon, by whatever carries them, and missing one costs latency only."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connections, transaction
+
+from jobs import services
+from jobs.queue import wake
+from tests.fixtures.jobs import Cluster, wait_until_ended
+
+
+def submit(owner: User) -> None:
+    services.submit(kind="test.noop", options={}, by=owner)
+
+
+def elsewhere(work: Callable[[], None], *, after_s: float) -> threading.Thread:
+    """Do `work` in another thread, with a connection of its own."""
+
+    def run() -> None:
+        time.sleep(after_s)
+        work()
+        connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+@pytest.fixture(params=["database", "redis"])
+def carrier(request: pytest.FixtureRequest, database: str, settings: object) -> Iterator[str]:
+    if request.param == "redis":
+        settings.REDIS_URL = request.getfixturevalue("redis_url")  # type: ignore[attr-defined]
+    wake._sent_at.clear()
+    wake._redis = None
+    yield request.param
+    wake._redis = None
+
+
+def drained(listener: wake.Listener) -> wake.Listener:
+    while listener.wait(0.1):
+        pass
+    return listener
+
+
+def test_a_listener_hears_a_commit(carrier: str, owner: User) -> None:
+    listener = drained(wake.listen(wake.QUEUE))
+    assert listener.wait(0.05) is False
+    thread = elsewhere(lambda: submit(owner), after_s=0.1)
+    started_at = time.monotonic()
+    assert listener.wait(5) is True
+    assert 0.05 < time.monotonic() - started_at < 1.5
+    thread.join()
+    listener.close()
+
+
+async def _hears(owner: User) -> float:
+    listener = wake.listen_async(wake.EVENTS)
+    while await listener.wait(0.1):
+        pass
+    thread = elsewhere(lambda: submit(owner), after_s=0.1)
+    started_at = time.monotonic()
+    assert await listener.wait(5) is True
+    took_s = time.monotonic() - started_at
+    thread.join()
+    await listener.close()
+    return took_s
+
+
+def test_an_event_loop_hears_a_commit(carrier: str, owner: User) -> None:
+    assert 0.05 < asyncio.run(_hears(owner)) < 1.5
+
+
+def test_nothing_is_heard_of_what_was_rolled_back(carrier: str, owner: User) -> None:
+    listener = drained(wake.listen(wake.QUEUE))
+
+    def undone() -> None:
+        with transaction.atomic():
+            submit(owner)
+            transaction.set_rollback(True)
+
+    elsewhere(undone, after_s=0).join()
+    assert listener.wait(0.2) is False
+    listener.close()
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_burst_is_one_hint_and_an_echo(database: str, owner: User) -> None:
+    listener = drained(wake.listen(wake.QUEUE))
+    wake._sent_at.clear()
+
+    def burst() -> None:
+        for _ in range(5):
+            wake.notify(wake.QUEUE)
+
+    elsewhere(burst, after_s=0).join()
+    heard = sum(listener.wait(0.1) for _ in range(6))
+    assert heard == 2
+    listener.close()
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_lost_connection_is_made_again(database: str, owner: User) -> None:
+    listener = wake.listen(wake.QUEUE)
+    assert isinstance(listener, wake._Postgres)
+    drained(listener)
+    assert listener._connection is not None
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [listener._connection.info.backend_pid])
+    assert listener.wait(0.2) is True  # lost: whatever came meanwhile has to be looked for
+    drained(listener)
+    thread = elsewhere(lambda: submit(owner), after_s=0.05)
+    assert listener.wait(5) is True
+    thread.join()
+    listener.close()
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_cluster_is_woken_by_redis(
+    cluster: Callable[..., Cluster], redis_url: str, owner: User, settings: object
+) -> None:
+    settings.REDIS_URL = redis_url  # type: ignore[attr-defined]
+    wake._redis = None
+    cluster(workers=1, REDIS_URL=redis_url)
+    job = services.submit(kind="test.noop", options={}, by=owner)
+    assert wait_until_ended(job).status == "succeeded"
+    wake._redis = None
