@@ -72,11 +72,11 @@ class OwnerFilter(admin.SimpleListFilter):
         self, request: HttpRequest, queryset: QuerySet[RecordingSession]
     ) -> QuerySet[RecordingSession]:
         value = self.value()
-        return queryset.filter(owner_id=value) if value and value.isdigit() else queryset
+        return queryset.filter(owner_id=int(value)) if value and value.isdigit() else queryset
 
 
 @admin.register(RecordingSession)
-class RecordingSessionAdmin(ModelAdmin):  # type: ignore[misc]
+class RecordingSessionAdmin(ModelAdmin):
     list_display = ("flow", "state_chip", "steps_shown", "verdict_shown", "owner_shown", "created")
     list_filter = (StateFilter, OwnerFilter)
     list_display_links = None

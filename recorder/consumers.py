@@ -203,9 +203,10 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self._place()
 
     async def _place(self) -> Place:
-        return await _find(
+        place: Place = await _find(
             self.session_id, user_id=self.scope["user"].pk, web_session=self.scope.get("session")
         )
+        return place
 
 
 @database_sync_to_async

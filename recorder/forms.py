@@ -159,11 +159,11 @@ def _form_field(name: str, field: serializers.Field[Any, Any, Any, Any]) -> form
             widget=widgets.UnfoldAdminDecimalFieldWidget(attrs={"step": "any", **placeholder}),
         )
     if isinstance(field, serializers.ListField):
-        choices = getattr(field.child, "choices", None)
-        if choices:
+        allowed = getattr(field.child, "choices", None)
+        if allowed:
             return forms.MultipleChoiceField(
                 **shared,
-                choices=[(str(value), str(text)) for value, text in choices.items()],
+                choices=[(str(value), str(text)) for value, text in allowed.items()],
                 initial=default,
                 widget=widgets.UnfoldAdminCheckboxSelectMultipleWidget,
             )

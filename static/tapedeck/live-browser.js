@@ -182,7 +182,7 @@ export class LiveBrowser extends HTMLElement {
         this.#notice(message.level, message.text);
         break;
       case "unrecorded":
-        this.#notice("warning", `That ${message.gesture} left no step. A replay will not repeat it.`);
+        this.#notice("warning", `Not recorded: ${message.gesture}. A replay will not repeat it.`);
         break;
       case "error":
         if (message.ref === null || message.ref === undefined) this.#notice("error", message.message);
@@ -383,15 +383,16 @@ export class LiveBrowser extends HTMLElement {
     const found = await this.#inspect(at);
     if (!found) return this.#notice("warning", "There is no element at this point.");
     try {
-      await navigator.clipboard.writeText(`page.${found.python}`);
-      this.#notice("info", `Copied page.${found.python}`);
+      await navigator.clipboard.writeText(found.python);
+      this.#notice("info", `Copied ${found.python}`);
     } catch {
-      this.#notice("info", `page.${found.python}`); // no clipboard without https: show it instead
+      this.#notice("info", found.python); // no clipboard without https: show it instead
     }
   }
 
   #notice(level, text) {
-    const shown = make("div", { className: `td-live-notice td-${level}` }, make("span", { textContent: text }));
+    this.#bars.notices.querySelector(`[data-text="${CSS.escape(text)}"]`)?.remove();
+    const shown = make("div", { className: `td-live-notice td-${level}`, dataset: { text } }, make("span", { textContent: text }));
     const close = make("button", { type: "button", title: "Dismiss" }, icon("close"));
     close.setAttribute("aria-label", "Dismiss");
     close.addEventListener("click", () => shown.remove());

@@ -87,10 +87,9 @@ class RecordingLive extends HTMLElement {
 
   #noted({ type, data }) {
     if (type === "replay.step_started") this.#note = `Step ${data.number}: ${data.wording ?? ""}`;
-    else if (type === "replay.step_passed") this.#note = `Step ${data.number} passed.`;
+    else if (type === "replay.started") this.#note = "The generated test starts in a fresh browser.";
     else if (type === "replay.step_failed") this.#note = `Step ${data.number} failed: ${data.error ?? ""}`;
     else if (type === "artifact.added") this.#note = `Saved ${data.path}.`;
-    else if (type === "log" && data.lines?.length && this.#detail?.state !== "recording") this.#note = String(data.lines.at(-1)).slice(0, 200);
   }
 
   #refreshSoon() {
@@ -147,9 +146,11 @@ class RecordingLive extends HTMLElement {
       browser.cover("Starting the browser…", this.#note || "Chromium starts and opens the page.");
     } else if (state === "saving" || (stopRequestedAt && (state === "recording" || state === "paused"))) {
       browser.cover("Saving the evidence…", this.#note || "Trace, video, network log and screenshots are written.");
-    } else if (state === "verifying" || state === "ended") {
+    } else if (state === "ended") {
+      browser.cover("Almost done…", "The files are being shown.");
+    } else if (state === "verifying") {
       const { done, total, unit } = job.progress;
-      const count = total ? `${done} of ${total} ${unit || "steps"}. ` : "";
+      const count = total ? `${done} of ${total} ${unit || "steps"} passed. ` : "";
       browser.cover("Verifying by replay…", `${count}${this.#note}`.trim() || "The generated test runs in a fresh browser.");
     } else if (browser.dataset.live === undefined) {
       browser.cover("Connecting to the live browser…", "The recording is running.");

@@ -37,7 +37,9 @@ export class StepList extends HTMLElement {
     }
     let added = false;
     steps.forEach((step, index) => {
-      const drawn = JSON.stringify([step, failing]);
+      // Of several flagged steps in a row only the first says what the flag means.
+      const repeated = Boolean(step.flags?.length) && String(steps[index - 1]?.flags) === String(step.flags);
+      const drawn = JSON.stringify([step, failing, repeated]);
       let known = this.#rows.get(step.key);
       if (!known) {
         known = { row: make("li"), drawn: "" };
@@ -46,7 +48,7 @@ export class StepList extends HTMLElement {
       }
       if (known.drawn !== drawn && this.#editing !== step.key) {
         known.drawn = drawn;
-        this.#fill(known.row, step, failing);
+        this.#fill(known.row, step, failing, repeated);
       }
       if (this.#list.children[index] !== known.row) this.#list.insertBefore(known.row, this.#list.children[index] ?? null);
     });
@@ -54,18 +56,20 @@ export class StepList extends HTMLElement {
     if (added && follow && this.hasAttribute("follow")) this.scrollTop = this.scrollHeight;
   }
 
-  #fill(row, step, failing) {
+  #fill(row, step, failing, repeated) {
     const deleted = Boolean(step.deletedAt);
     row.className = "td-step";
     row.id = `step-${step.key}`;
     row.classList.toggle("td-deleted", deleted);
     row.classList.toggle("td-flagged", !deleted && step.flags?.length > 0);
+    row.classList.toggle("td-repeated", repeated);
+    row.title = (step.flags ?? []).map((flag) => FLAGS[flag] ?? flag).join(" ");
     row.classList.toggle("td-failing", step.number !== null && step.number === failing);
     const picture = this.#picture(step);
     const text = make("div", { className: "td-step-text" });
     text.append(make("div", { className: "td-step-wording", textContent: step.wording }));
     if (step.locator) text.append(make("code", { className: "td-step-locator", textContent: step.locator, title: step.locator }));
-    for (const flag of step.flags ?? []) {
+    for (const flag of repeated ? [] : (step.flags ?? [])) {
       text.append(make("p", { className: "td-step-flag" }, icon("flag"), make("span", { textContent: FLAGS[flag] ?? flag })));
     }
     for (const { name, params } of step.signals ?? []) {
