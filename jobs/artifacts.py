@@ -192,6 +192,25 @@ def show(*, job_id: UUID, attempt: int) -> int:
 def discard_superseded(*, job_id: UUID, before: int) -> None:
     """Delete what attempts earlier than `before` left: only the last one's is kept."""
     _discard(Artifact.objects.filter(job_id=job_id, attempt__lt=before, visible=False))
+    for attempt in range(1, before):
+        discard_strays(job_id=job_id, attempt=attempt)
+
+
+def discard_strays(*, job_id: UUID, attempt: int) -> None:
+    """Delete files of a dead attempt that no row names: it died between storing and saying so."""
+    folder = f"jobs/{job_id}/{attempt}"
+    try:
+        _, names = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    named = set(
+        Artifact.objects.filter(job_id=job_id, attempt=attempt).values_list(
+            "storage_name", flat=True
+        )
+    )
+    for name in names:
+        if f"{folder}/{name}" not in named:
+            _delete_file(f"{folder}/{name}")
 
 
 def discard_hidden() -> None:
@@ -219,6 +238,7 @@ __all__ = [
     "add",
     "check_path",
     "discard_hidden",
+    "discard_strays",
     "discard_superseded",
     "open_artifact",
     "show",

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models.expressions import RawSQL
 
-from jobs import events, registry
+from jobs import artifacts, events, registry
 from jobs.models import Attempt, Job, Status, Worker
 from jobs.queue import folders, processes
 from jobs.queue.clock import now_sql
@@ -65,6 +65,7 @@ def _end(job: Job, *, local: bool) -> None:
         if kind is not None:
             salvage(kind=kind, job=job)
     end_attempt(job_id=job.id, attempt=job.attempt, outcome=_outcome(job), kind=kind)
+    artifacts.discard_strays(job_id=job.id, attempt=job.attempt)
     if local:
         folders.remove(job_id=job.id, attempt=job.attempt)
 

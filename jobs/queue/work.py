@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import multiprocessing.util
+import os
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -33,14 +34,15 @@ TICKET_S = 0.5
 # While the database is away: as long as the lease would survive anyway.
 PERSIST_EVERY_S = 0.5
 
+# How attempts end whose body may have been cut off anywhere.
+KILLED = frozenset({Ended.CRASHED, Ended.TIMED_OUT, Ended.CANCELLED})
+
 _worker: "Worker | None" = None
 
 
 def start_worker(*, queue: str) -> None:
     """Turn this fresh process into a worker of `queue`."""
     global _worker
-    import os
-
     processes.adopt_orphans()
     # The queue library would else close the connection before every ticket.
     for settings_of in connections.settings.values():
@@ -110,6 +112,8 @@ class Worker:
         else:
             self._flush(capture)
             following = self._write_end(job, kind, outcome, go_on=go_on())
+        if outcome is not None and outcome.ended in KILLED:
+            artifacts.discard_strays(job_id=job.id, attempt=job.attempt)
         folders.remove(job_id=job.id, attempt=job.attempt)
         if following is None and outcome is not None and go_on():
             return self._next()
@@ -210,11 +214,7 @@ class Worker:
             )
         finally:
             self._beat.resume()
-        if outcome is not None and outcome.ended in {
-            Ended.CRASHED,
-            Ended.TIMED_OUT,
-            Ended.CANCELLED,
-        }:
+        if outcome is not None and outcome.ended in KILLED:
             salvage(kind=kind, job=job)
         return outcome
 
