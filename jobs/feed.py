@@ -16,6 +16,7 @@ from jobs.models import TERMINAL, Job, JobEvent
 
 # Events read in one statement, and the most that one subscriber is given at once.
 PAGE = 200
+PAGE_CHARS = 500_000
 # How far back a first read looks for ids whose transactions have not committed yet.
 LOOK_BACK = 10_000
 
@@ -158,26 +159,30 @@ def read_now() -> Position:
     return position
 
 
-def read_after(position: Position) -> list[Line]:
-    """The next `PAGE` events of all jobs, in order of id, that `position` has not seen.
+class Page(NamedTuple):
+    """Lines in order; `full` says that there may be more."""
+
+    lines: list[Line]
+    full: bool
+
+
+def read_after(position: Position) -> Page:
+    """The next page of events of all jobs, in order of id, that `position` has not seen.
 
     One statement, so one snapshot: whoever sees a job's later event has seen its earlier ones.
     """
     missing = Q(id__gt=position.top)
     for gap in position.gaps:
         missing |= Q(id__range=(gap.low, gap.high))
-    return [
-        Line.of(event) for event in _rows(JobEvent.objects.filter(missing)).order_by("id")[:PAGE]
-    ]
+    return _page(JobEvent.objects.filter(missing).order_by("id"), PAGE)
 
 
 def read_job(job_id: UUID, after: int, limit: int = PAGE) -> list[Line]:
-    """Up to `limit` events of one job that follow its number `after`.
+    """The next events of one job that follow its number `after`: one page, never none of several.
 
     A job's numbers are given under a lock on its row, so they become visible in order.
     """
-    events = JobEvent.objects.filter(job_id=job_id, seq__gt=after)
-    return [Line.of(event) for event in _rows(events).order_by("seq")[:limit]]
+    return _page(JobEvent.objects.filter(job_id=job_id, seq__gt=after).order_by("seq"), limit).lines
 
 
 def read_heads(job_ids: Iterable[UUID]) -> dict[UUID, Head]:
@@ -195,11 +200,22 @@ def read_news(
     lines: list[Line] = []
     for job_id, head in changed.items():
         lines += read_job(job_id, max(known[job_id].last_seq, head.last_seq - keep), keep)
-    # Read after the heads, so there may be more: the lines say where a job stands.
+    # A page can end before the head, or go beyond it: the lines say where a job stands, and it
+    # has not ended for its readers before they have its last line.
     for line in lines:
-        changed[line.job_id] = changed[line.job_id]._replace(last_seq=line.seq)
+        at_end = heads[line.job_id].terminal and line.seq >= heads[line.job_id].last_seq
+        changed[line.job_id] = Head(line.seq, at_end)
     return changed, lines, set(known) - set(heads)
 
 
-def _rows(events: QuerySet[JobEvent]) -> QuerySet[JobEvent]:
-    return events.only("id", "job_id", "seq", "type", "data", "at", "attempt")
+def _page(events: QuerySet[JobEvent], limit: int) -> Page:
+    """Up to `limit` lines, and not much more than `PAGE_CHARS` of text."""
+    lines: list[Line] = []
+    chars = 0
+    rows = events.only("id", "job_id", "seq", "type", "data", "at", "attempt")[:limit]
+    for event in rows.iterator(chunk_size=20):
+        lines.append(Line.of(event))
+        chars += len(lines[-1].text)
+        if chars > PAGE_CHARS:
+            return Page(lines, True)
+    return Page(lines, len(lines) == limit)

@@ -203,8 +203,8 @@ async def _of_table(reader: Hub, selection: Selection) -> AsyncIterator[list[Del
             if at is None or behind:
                 # What the hub has read by now, the read below sees too.
                 end, known = table.window.end, table.position.copy()
-                lines = await reader.read(feed.read_after, mine.copy())
-                at = end if len(lines) < feed.PAGE and table.window.start <= end else None
+                lines, full = await reader.read(feed.read_after, mine.copy())
+                at = end if not full and table.window.start <= end else None
             else:
                 lines = table.window.page(at)
                 at += len(lines)

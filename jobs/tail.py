@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -58,7 +59,7 @@ class Window:
     def page(self, index: int) -> list[Line]:
         """Up to a page of lines from number `index` on, which must not be before `start`."""
         first = index - self.start
-        return [self.lines[at] for at in range(first, min(first + feed.PAGE, len(self.lines)))]
+        return list(islice(self.lines, first, first + feed.PAGE))
 
 
 class WatchedJob:
@@ -185,14 +186,13 @@ class Hub:
         table = self.table
         if table is None:
             return False
-        lines, snapshot = await self.read(_table_news, table.position.copy())
+        (lines, full), snapshot = await self.read(_table_news, table.position.copy())
         position = table.position
         if snapshot is not None:
             position.bound_gaps(snapshot[1])
         for line in lines:
             position.add(line.id)
             table.window.push(line)
-        full = len(lines) == feed.PAGE
         if snapshot is None:
             position.gaps = []
         elif not full:
@@ -203,7 +203,7 @@ class Hub:
         return full
 
 
-def _table_news(position: Position) -> tuple[list[Line], tuple[int, int] | None]:
+def _table_news(position: Position) -> tuple[feed.Page, tuple[int, int] | None]:
     # In this order: what the snapshot calls finished is visible to the read after it.
     snapshot = feed.read_snapshot()
     return feed.read_after(position), snapshot

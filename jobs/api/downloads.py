@@ -9,8 +9,7 @@ from pathlib import PurePosixPath
 from typing import IO, Any
 from urllib.parse import quote
 
-from django.conf import settings
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -72,10 +71,8 @@ def serve_artifact(request: HttpRequest | Request, artifact: Artifact) -> HttpRe
     wanted = parse_etags(plain.headers.get("If-None-Match", ""))
     if "*" in wanted or any(known.removeprefix("W/") == etag for known in wanted):
         return HttpResponse(status=304, headers=headers)
-    if (
-        settings.AWS_STORAGE_BUCKET_NAME
-        and plain.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
-    ):
+    remote = not isinstance(default_storage, FileSystemStorage)
+    if remote and plain.headers.get("Sec-Fetch-Mode", "navigate") == "navigate":
         return _signed(artifact, headers)
     first, last = 0, artifact.size_bytes - 1
     status = 200
@@ -102,7 +99,10 @@ def serve_artifact(request: HttpRequest | Request, artifact: Artifact) -> HttpRe
     chunks = _chunks(file, last - first + 1)
     # Each server's own kind of iterator: Django would read the other kind into memory whole.
     body = _async_chunks(chunks) if isinstance(plain, ASGIRequest) else chunks
-    return StreamingHttpResponse(body, status=status, headers=headers)
+    response = StreamingHttpResponse(body, status=status, headers=headers)
+    # As Django's FileResponse does: a body that nobody reads never reaches its own `with`.
+    response._resource_closers.append(file.close)  # type: ignore[attr-defined]
+    return response
 
 
 def _headers(artifact: Artifact, *, as_attachment: bool) -> dict[str, str]:

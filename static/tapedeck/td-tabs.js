@@ -48,6 +48,7 @@ class TdTabs extends HTMLElement {
       tab.setAttribute("aria-selected", String(name === chosen));
       tab.tabIndex = name === chosen ? 0 : -1;
       section.hidden = name !== chosen;
+      if (name === chosen) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
     }
     this.dispatchEvent(new CustomEvent("tab", { detail: chosen }));
   }

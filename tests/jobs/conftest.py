@@ -1,0 +1,135 @@
+"""Jobs in any state, people in every role, and a real web server."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import connections, transaction
+from django.utils import timezone
+from rest_framework_simplejwt.tokens import RefreshToken
+
+from jobs import events
+from jobs.models import TERMINAL, Artifact, Job, Status
+from tests.fixtures.jobs import Cluster
+
+MakeJob = Callable[..., Job]
+
+
+def bearer(user: User) -> str:
+    """The header of a program that logged in as `user`."""
+    return f"Bearer {RefreshToken.for_user(user).access_token}"
+
+
+def stored_job(*, owner: User, status: str = Status.QUEUED, **fields: Any) -> Job:
+    """A job in `status` with its first event, without a worker."""
+    now = timezone.now()
+    job = Job.objects.create(
+        **{
+            "kind": "test.noop",
+            "name": "A job",
+            "owner": owner,
+            "status": status,
+            "created_at": now,
+            "started_at": None if status == Status.QUEUED else now,
+            "finished_at": now if status in TERMINAL else None,
+            "lease_until": now + timedelta(hours=1) if status == Status.RUNNING else None,
+            "attempt": 0 if status == Status.QUEUED else 1,
+            **fields,
+        }
+    )
+    events.emit(job_id=job.id, type=events.JOB_CREATED, data=events.job_dto(job))
+    job.refresh_from_db()
+    return job
+
+
+def end_job(job: Job) -> None:
+    """Write the terminal state with its event, as the worker does: together."""
+    with transaction.atomic():
+        Job.objects.filter(pk=job.pk).update(
+            status=Status.SUCCEEDED, finished_at=timezone.now(), lease_until=None
+        )
+        job.refresh_from_db()
+        events.emit(job_id=job.id, type=events.JOB_STATE_CHANGED, data=events.job_dto(job))
+
+
+def stored_artifact(
+    job: Job, *, path: str, body: bytes, content_type: str, visible: bool = True
+) -> Artifact:
+    return Artifact.objects.create(
+        job=job,
+        attempt=1,
+        path=path,
+        kind="file",
+        content_type=content_type,
+        size_bytes=len(body),
+        sha256=hashlib.sha256(body).hexdigest(),
+        storage_name=default_storage.save(f"jobs/{job.pk}/1/file", ContentFile(body)),
+        visible=visible,
+        created_at=timezone.now(),
+    )
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Any) -> None:
+    """Hashing is meant to be slow; these tests make many accounts."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def people(db: None) -> dict[str, User]:
+    """One of each: the owner of the jobs, another operator, an administrator, someone without rights."""
+    make = User.objects.create_user
+    return {
+        "owner": make("alice", password="pw-of-alice", is_staff=True),
+        "other": make("bob", password="pw-of-bob", is_staff=True),
+        "superuser": User.objects.create_superuser("root", password="pw-of-root"),
+        "nobody": make("mallory", password="pw-of-mallory"),
+    }
+
+
+class Web:
+    """A web server process on a port that stays the same when it is started anew."""
+
+    def __init__(self, address: str, log: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        self._address = address
+        self._log = log
+        self._process: Cluster | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._process = Cluster(self._address, "runweb", "--port", str(self.port), log=self._log)
+        self._process.wait_until_ready()
+
+    def kill(self) -> None:
+        """As a crash does: no farewell to anybody."""
+        if self._process is not None:
+            self._process.end()
+            self._process = None
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+
+@pytest.fixture
+def web(database: str, tmp_path: Path) -> Iterator[Web]:
+    """A running web server, on each database."""
+    server = Web(database, tmp_path / "web.log")
+    connections.close_all()
+    server.start()
+    yield server
+    server.kill()
