@@ -108,17 +108,21 @@ def replay(
         run.go()
     outcome = watch.outcome()
     run.keep(outcome, under=under)
-    job.event(
-        "replay.finished",
-        passed=outcome.passed,
-        code=outcome.code,
-        failingStep=outcome.failing_step,
-        failingKey=outcome.failing_key,
-        reason=outcome.reason,
-        durationMs=outcome.duration_ms,
-        warnings=list(outcome.warnings),
-    )
+    job.event("replay.finished", **finished_data(outcome))
     return outcome
+
+
+def finished_data(outcome: ReplayOutcome) -> dict[str, Any]:
+    """The data of the event replay.finished."""
+    return {
+        "passed": outcome.passed,
+        "code": outcome.code,
+        "failingStep": outcome.failing_step,
+        "failingKey": outcome.failing_key,
+        "reason": outcome.reason,
+        "durationMs": outcome.duration_ms,
+        "warnings": list(outcome.warnings),
+    }
 
 
 def _refused_before(
