@@ -1,0 +1,311 @@
+"""The console as a person uses it: a real Chromium on the real server, a real worker recording."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connection, connections
+from playwright.async_api import BrowserContext, Page, async_playwright, expect
+
+from jobs.browser import find_chromium
+from tests.fixtures.database import environment
+from tests.fixtures.jobs import Cluster
+from tests.sites import Sites
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.timeout(240),
+]
+
+PASSWORD = "correct horse"
+LIST = "/admin/recorder/recordingsession/"
+FRAME_WIDTH = 1280
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def console(tmp_path: Path, transactional_db: None) -> Iterator[str]:
+    """`manage.py up` on this test's database; its address."""
+    User.objects.create_superuser("admin", password=PASSWORD)
+    User.objects.create_superuser("second", password=PASSWORD)
+    address = f"sqlite:///{connection.settings_dict['NAME']}"
+    connections.close_all()
+    port = _free_port()
+    variables = {"PORT": str(port), "WORKERS": "1", "BROWSER_WORKERS": "1", "LEASE_S": "30"}
+    subprocess.run(
+        [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"],
+        cwd=settings.BASE_DIR,
+        env={**environment(address), **variables},
+        check=True,
+    )
+    running = Cluster(address, "up", log=tmp_path / "up.log", **variables)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 60
+        while "ready" not in running.log.read_text():
+            assert running.process.poll() is None, running.log.read_text()
+            assert time.monotonic() < deadline, running.log.read_text()
+            time.sleep(0.1)
+        urllib.request.urlopen(f"{url}/admin/login/").close()
+        yield url
+    finally:
+        running.end()
+
+
+@pytest_asyncio.fixture
+async def browser() -> AsyncIterator[Any]:
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(
+            executable_path=str(find_chromium().executable), args=["--no-sandbox"]
+        )
+        yield launched
+        await launched.close()
+
+
+class Operator:
+    """A person at the console; collects what the page complains of."""
+
+    def __init__(self, page: Page, console: str) -> None:
+        self.page = page
+        self.console = console
+        self.complaints: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda line: (
+                self.complaints.append(line.text)
+                if "Content Security Policy" in line.text
+                else None
+            ),
+        )
+
+    async def log_in(self, name: str = "admin") -> None:
+        await self.page.goto(f"{self.console}/admin/login/")
+        await self.page.fill("[name=username]", name)
+        await self.page.fill("[name=password]", PASSWORD)
+        await self.page.click("[type=submit]")
+        await self.page.wait_for_url("**/admin/")
+
+    async def new_recording(self, url: str, name: str) -> None:
+        await self.page.goto(f"{self.console}{LIST}")
+        await self.page.get_by_role("link", name="New recording").first.click()
+        await self.page.get_by_label("Address").fill(url)
+        await self.page.get_by_label("Flow name").fill(name)
+        await self.page.get_by_role("button", name="Start recording").click()
+        await self.is_live()
+
+    async def is_live(self) -> None:
+        await expect(self.page.locator("live-browser[data-live]")).to_be_attached(timeout=60_000)
+        await expect(self.page.locator(".td-live-cover")).to_be_hidden()
+
+    async def point(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point of the recorded page lies on the screen."""
+        box = await self.page.locator(".td-live-canvas").bounding_box()
+        assert box is not None
+        scale = box["width"] / FRAME_WIDTH
+        return box["x"] + x * scale, box["y"] + y * scale
+
+    async def click(self, x: float, y: float, **options: Any) -> None:
+        at_x, at_y = await self.point(x, y)
+        await self.page.mouse.click(at_x, at_y, **options)
+
+    def step(self, words: str) -> Any:
+        return self.page.locator(".td-step", has_text=words)
+
+    async def stop(self) -> None:
+        await self.page.get_by_role("button", name="Stop, save").click()
+        await expect(self.page.locator("[data-banner-title]")).to_be_visible(timeout=120_000)
+
+
+@pytest_asyncio.fixture
+async def operator(browser: Any, console: str) -> AsyncIterator[Operator]:
+    context: BrowserContext = await browser.new_context(viewport={"width": 1440, "height": 900})
+    person = Operator(await context.new_page(), console)
+    await person.log_in()
+    yield person
+    assert person.complaints == []
+    await context.close()
+
+
+async def middle(browser: Any, url: str, selector: str) -> tuple[float, float]:
+    """Where an element stands on a page of the recording's size."""
+    page = await browser.new_page(viewport={"width": 1280, "height": 720})
+    await page.goto(url)
+    box = await page.locator(selector).bounding_box()
+    await page.close()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+async def test_record_assert_stop_and_get_a_verified_test(
+    operator: Operator, browser: Any, sites: Sites
+) -> None:
+    url, page = sites.page("form"), operator.page
+    name_field = await middle(browser, url, "[name=name]")
+    heading = await middle(browser, url, "h1")
+    await operator.new_recording(url, "Sign up")
+    await operator.click(*name_field)
+    await page.keyboard.type("Ada Lovelace")
+    await expect(operator.step('Fill textbox "Full name" with "Ada Lovelace"')).to_be_visible()
+    await expect(operator.step("Fill").locator("code").first).to_contain_text("get_by_role")
+
+    await page.get_by_role("button", name="Assert: point").click()
+    await page.mouse.move(*(await operator.point(*heading)))
+    await expect(page.locator(".td-live-caption")).to_contain_text("get_by_role")
+    await operator.click(*heading)
+    await page.get_by_label("What to assert").select_option("text")
+    await expect(page.get_by_label("Expected")).to_have_value("Sign up")
+    await page.get_by_role("button", name="Add assertion").click()
+    await expect(operator.step("Expect heading")).to_be_visible()
+
+    row = operator.step("Expect heading")
+    await row.get_by_role("button", name="Reword").click()
+    await page.get_by_label("Words of step").fill("The title is there")
+    await page.keyboard.press("Enter")
+    await expect(operator.step("The title is there")).to_be_visible()
+
+    await operator.click(*heading, button="right")
+    await page.get_by_role("menuitem", name="Hover here").click()
+    hover = operator.step("Point at heading")
+    await expect(hover).to_be_visible()
+    await hover.get_by_role("button", name="Delete").click()
+    await expect(page.locator(".td-deleted")).to_have_count(1)
+
+    await operator.stop()
+    await expect(page.locator("[data-banner-title]")).to_have_text("Verified")
+    code = await page.locator("[data-code]").inner_text()
+    assert '.fill("Ada Lovelace")' in code
+    assert "The title is there" in code
+    assert ".hover()" not in code
+    # An edit takes the verdict away, a replay gives it back.
+    await page.get_by_role("button", name="Restore").click()
+    await expect(page.locator("[data-banner-title]")).to_have_text("Not verified")
+    await page.get_by_role("button", name="Replay").click()
+    await expect(page.locator("job-status[status=succeeded]")).to_be_visible(timeout=90_000)
+    await expect(page.locator("[data-banner-title]")).to_have_text("Verified")
+
+    async with page.context.expect_page() as opening:
+        await page.get_by_role("link", name="Trace of the recording").click()
+    viewer = await opening.value
+    actions = viewer.locator(".action-title")
+    await expect(actions.filter(has_text="Full name").first).to_be_visible(timeout=30_000)
+    await actions.filter(has_text="Full name").first.click()
+    shown = viewer.frame_locator("iframe.snapshot-visible")
+    await expect(shown.get_by_role("heading", name="Sign up")).to_be_visible(timeout=15_000)
+    for frame in viewer.frames[1:]:
+        assert await frame.evaluate("self.origin") == "null"
+    # The page's own style sheet came along into the document without an origin.
+    style = await shown.locator("h1").evaluate("(heading) => getComputedStyle(heading).fontSize")
+    assert style == "24px"
+
+
+async def test_a_second_viewer_watches_until_control_is_handed_over(
+    operator: Operator, browser: Any, sites: Sites
+) -> None:
+    url = sites.page("form")
+    name_field = await middle(browser, url, "[name=name]")
+    await operator.new_recording(url, "Two of us")
+    context = await browser.new_context(viewport={"width": 1440, "height": 900})
+    second = Operator(await context.new_page(), operator.console)
+    await second.log_in("second")
+    await second.page.goto(operator.page.url)
+    await second.is_live()
+    await expect(second.page.locator(".td-live-who")).to_have_text("Watching · admin controls")
+    await expect(second.page.get_by_role("button", name="Reload")).to_be_disabled()
+    await expect(operator.page.locator(".td-live-who")).to_have_text("You control · 1 watching")
+
+    await operator.page.get_by_label("Hand control over to").select_option(label="second")
+    await expect(second.page.locator(".td-live-who")).to_have_text("You control · 1 watching")
+    await second.click(*name_field)
+    await second.page.keyboard.type("Bo")
+    await expect(operator.step('Fill textbox "Full name" with "Bo"')).to_be_visible()
+    assert second.complaints == []
+    await context.close()
+
+
+async def test_lists_files_and_dialogs_are_drawn_by_the_console(
+    operator: Operator, browser: Any, sites: Sites, tmp_path: Path
+) -> None:
+    url, page = sites.page("selects"), operator.page
+    select = await middle(browser, url, "select >> nth=0")
+    await operator.new_recording(url, "Overlays")
+    await operator.click(*select)
+    options = page.locator(".td-live-popup option:not([disabled])")
+    await expect(options.first).to_be_visible()
+    await options.nth(1).click()
+    await expect(operator.step("Select")).to_be_visible()
+    await expect(page.locator(".td-live-popup")).to_have_count(0)
+
+    chooser = await middle(browser, sites.page("upload"), "input[type=file] >> nth=0")
+    await page.get_by_label("Address of the recorded page").fill(sites.page("upload"))
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("tab", selected=True)).to_contain_text("pload")
+    await page.wait_for_timeout(500)
+    await operator.click(*chooser)
+    upload = tmp_path / "notes.txt"
+    upload.write_text("hello")
+    await page.get_by_label("Files to upload").set_input_files(upload)
+    await page.get_by_role("button", name="Upload", exact=True).click()
+    await expect(operator.step("notes.txt")).to_be_visible()
+
+    button = await middle(browser, sites.page("dialogs"), "button >> nth=0")
+    await page.get_by_label("Address of the recorded page").fill(sites.page("dialogs"))
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("tab", selected=True)).to_contain_text("ialog")
+    await page.wait_for_timeout(500)
+    await operator.click(*button)
+    dialog = page.locator(".td-live-panel")
+    await expect(dialog).to_be_visible()
+    await dialog.get_by_role("button", name="OK").click()
+    await expect(dialog).to_have_count(0)
+    await expect(operator.step("dialog:")).to_be_visible()
+
+
+KEEP_SOCKETS = """
+window.sockets = [];
+window.WebSocket = class extends WebSocket {
+  constructor(...given) { super(...given); window.sockets.push(this); }
+};
+"""
+
+
+async def test_a_lost_connection_comes_back_and_a_cancelled_recording_keeps_its_steps(
+    operator: Operator, browser: Any, sites: Sites
+) -> None:
+    page = operator.page
+    await page.add_init_script(KEEP_SOCKETS)
+    url = sites.page("form")
+    name_field = await middle(browser, url, "[name=name]")
+    await operator.new_recording(url, "Drop")
+    await page.evaluate("sockets.filter(({url}) => url.endsWith('/live')).at(-1).close()")
+    banner = page.locator(".td-live-banner")
+    await expect(banner).to_contain_text("was lost")
+    await expect(banner).to_be_hidden()
+    await expect(page.locator(".td-live-who")).to_have_text("You control")
+    await operator.click(*name_field)
+    await page.keyboard.type("Ada")
+    await expect(operator.step('with "Ada"')).to_be_visible()
+
+    page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+    await page.get_by_role("button", name="Cancel", exact=True).click()
+    await expect(page.locator("[data-banner-title]")).to_have_text("Cancelled", timeout=60_000)
+    await expect(operator.step('with "Ada"')).to_be_visible()
+    await expect(page.get_by_role("link", name="steps.json")).to_be_visible()
