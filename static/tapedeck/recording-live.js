@@ -193,7 +193,7 @@ class RecordingLive extends HTMLElement {
         .map(({ step, wording, deleted }) => ({
           ...step,
           wording,
-          locator: stored.get(step.key)?.selector === step.selector ? stored.get(step.key).locator : step.selector,
+          locator: stored.get(step.key)?.selector === step.selector ? stored.get(step.key).locator : "",
           alternatives: [],
           deletedAt: deleted ? "now" : null,
         }));

@@ -73,6 +73,7 @@ export class StepList extends HTMLElement {
       text.append(make("p", { className: "td-step-flag" }, icon("flag"), make("span", { textContent: FLAGS[flag] ?? flag })));
     }
     for (const { name, params } of step.signals ?? []) {
+      if (name === "navigation" && step.action === "navigate") continue; // what the step itself says
       const words = Object.values(params ?? {}).filter((value) => typeof value === "string" && value).join(" · ");
       text.append(make("p", { className: "td-step-signal", textContent: words ? `${name}: ${words}` : name }));
     }

@@ -216,6 +216,18 @@ def test_the_steps_of_a_running_recording_belong_to_the_live_view(ada: User) -> 
     assert (answer.status_code, answer.json()["code"]) == (409, "session_running")
 
 
+def test_a_replay_is_a_child_job_of_the_recording(ada: User) -> None:
+    session = recordings.ended(ada)
+    answer = send(client_of(ada), "post", f"{SESSIONS}/{session.pk}/replay")
+    assert answer.status_code == 202
+    job = Job.objects.get(pk=answer.json()["jobId"])
+    assert (job.kind, job.parent_id, job.owner) == ("recorder.replay", session.job_id, ada)
+    assert job.options["session_id"] == str(session.pk)
+    assert answer["Location"] == f"/api/jobs/{job.pk}"
+    replays = client_of(ada).get(f"{SESSIONS}/{session.pk}").json()["replays"]
+    assert [replay["id"] for replay in replays] == [str(job.pk)]
+
+
 def test_without_a_test_there_is_nothing_to_replay(ada: User) -> None:
     session = recordings.ended(ada, code="")
     answer = send(client_of(ada), "post", f"{SESSIONS}/{session.pk}/replay")
