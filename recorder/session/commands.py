@@ -159,14 +159,18 @@ class Commands:
         )
         return {"key": entry.step.key} if entry else None
 
-    async def dragged(self, page: Page, start: Target, end: Target) -> None:
-        """A drag made by hand is over."""
+    async def dragged(
+        self, page: Page, start: Target, end: Target, names: tuple[str, str] | None
+    ) -> None:
+        """A drag made by hand is over. `names`: selectors that were found while it went on."""
         try:
-            names = await selector_for(start), await selector_for(end)
+            names = names or (await selector_for(start), await selector_for(end))
         except Error:
             self._live.unrecorded("drag")
             return
-        if names[0] != names[1]:
+        if names[0] == names[1]:
+            self._live.unrecorded("drag")
+        else:
             self._step(
                 page,
                 Action.DRAG,

@@ -10,7 +10,15 @@ from typing import Any
 from playwright.async_api import Error, Page
 
 from recorder.session.gestures import Gesture, Ledger
-from recorder.session.marks import Target, active, at_point, patient
+from recorder.session.marks import (
+    Target,
+    active,
+    at_point,
+    carried_onto,
+    follows_the_hand,
+    patient,
+    selector_for,
+)
 
 MODIFIERS = ("Alt", "Control", "Meta", "Shift")
 _DRAG_PX = 6
@@ -19,16 +27,19 @@ _SILENT = {"Shift", "Control", "Meta", "Alt", "AltGraph", "Process", "CapsLock",
 _EDITING = {"Backspace", "Delete"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Press:
     x: float
     y: float
     target: Target | None
     withheld: bool = False
+    # Of a drag: what it was last carried onto, and both selectors as they were before that moved.
+    onto: Target | None = None
+    names: tuple[str, str] | None = None
 
 
 Opened = Callable[[Page, Target], Awaitable[bool]]
-Dragged = Callable[[Page, Target, Target], Awaitable[None]]
+Dragged = Callable[[Page, Target, Target, tuple[str, str] | None], Awaitable[None]]
 RightClicked = Callable[[Page, Target | None, Callable[[], Awaitable[None]]], Awaitable[None]]
 
 
@@ -60,6 +71,7 @@ class Inputs:
         button = values.get("button", "left")
         await self._hold(page, values.get("modifiers", []))
         if kind == "move":
+            await self._carry(x, y)
             await page.mouse.move(x, y)
         elif kind == "down":
             await self._down(page, x, y, button, values.get("clickCount") or 1)
@@ -119,6 +131,27 @@ class Inputs:
         )
         await page.mouse.up(button=button, click_count=count)  # type: ignore[arg-type]
 
+    async def _carry(self, x: float, y: float) -> None:
+        """Note what a drag comes over before the page knows: a list that sorts itself under the
+        hand shows the carried element there afterwards."""
+        press = self._pressed.get("left")
+        carried = press.target if press and not press.withheld else None
+        if press is None or carried is None or carried.info.get("type") == "range":
+            return
+        # Points are the page's; inside a frame the end alone decides.
+        if carried.frame.parent_frame or math.hypot(x - press.x, y - press.y) <= _DRAG_PX:
+            return
+        onto = await patient(carried_onto(carried, x, y), timeout_s=1)
+        if onto is None:
+            return
+        known = press.onto and press.onto.handle
+        if known and await patient(onto.handle.evaluate("(one, other) => one === other", known)):
+            return
+        source = press.names[0] if press.names else await patient(selector_for(carried))
+        target = await patient(selector_for(onto))
+        if source and target:
+            press.onto, press.names = onto, (source, target)
+
     async def _drop(self, page: Page, press: _Press, x: float, y: float) -> None:
         start = press.target
         slider = start is not None and start.info.get("type") == "range"
@@ -138,7 +171,11 @@ class Inputs:
         )
         # A click on what holds both ends may be reported; the drag stands for it.
         gesture.admitted.update({"click", "check", "uncheck"})
-        end = await patient(at_point(page, x, y), timeout_s=1)
+        await self._carry(x, y)
+        end, names = await patient(at_point(page, x, y), timeout_s=1), None
+        if start and press.onto:
+            follows = await patient(follows_the_hand(start, x, y), timeout_s=1)
+            end, names = (press.onto, press.names) if follows else (end, None)
         await page.mouse.move(x, y)
         await page.mouse.up()
         if start is None or end is None:
@@ -146,7 +183,7 @@ class Inputs:
         chosen = await patient(start.frame.evaluate("() => String(getSelection() ?? '')"))
         dragged = await patient(start.handle.evaluate("(one) => !!one.closest('[draggable=true]')"))
         if not chosen or dragged:
-            await self._on_drag(page, start, end)
+            await self._on_drag(page, start, end, names)
 
     async def wheel(self, page: Page, values: Mapping[str, Any]) -> None:
         await self._hold(page, values.get("modifiers", []))

@@ -30,6 +30,21 @@ _AT_POINT = """([x, y]) => {
   return found;
 }"""
 
+# Below the hand: not what it carries, nor a picture of that which the page moves along with it.
+_CARRIED_ONTO = """(carried, [x, y]) => {
+  const words = carried.textContent.trim();
+  const picture = (found) => {
+    for (let node = found; node && node.nodeType === 1; node = node.parentElement)
+      if (node !== carried && node.textContent.trim() === words && ['fixed', 'absolute'].includes(getComputedStyle(node).position)) return true;
+    return false;
+  };
+  for (const found of carried.ownerDocument.elementsFromPoint(x, y)) {
+    if (picture(found)) continue;
+    return carried.contains(found) ? 'carried' : found.contains(carried) ? null : found;
+  }
+  return null;
+}"""
+
 _ACTIVE = """() => {
   let found = document.activeElement;
   while (found && found.shadowRoot && found.shadowRoot.activeElement) found = found.shadowRoot.activeElement;
@@ -158,6 +173,24 @@ async def at_point(page: Page, x: float, y: float) -> Target | None:
             rect={**rect, "x": rect["x"] + left, "y": rect["y"] + top},
         )
     return None
+
+
+async def carried_onto(carried: Target, x: float, y: float) -> Target | None:
+    """What lies below the hand that carries this element, in the same document."""
+    found = (await carried.handle.evaluate_handle(_CARRIED_ONTO, [x, y])).as_element()
+    if found is None:
+        return None
+    info = await found.evaluate(_DESCRIBE)
+    return Target(frame=carried.frame, handle=found, info=info, rect=info["rect"])
+
+
+async def follows_the_hand(carried: Target, x: float, y: float) -> bool:
+    """Whether the element has been put where the hand is, as lists do that sort themselves."""
+    return bool(
+        await carried.handle.evaluate(
+            f"(one, at) => ({_CARRIED_ONTO})(one, at) === 'carried'", [x, y]
+        )
+    )
 
 
 async def active(page: Page) -> Target | None:
