@@ -10,6 +10,14 @@ import os
 import signal
 import sys
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.async_api import Playwright
+
+    from jobs.egress import Policy
+    from recorder.session.channel import Channel
+    from recorder.session.config import Config
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -44,7 +52,7 @@ async def main() -> int:
         return await _session(playwright, config, channel, policy)
 
 
-async def _session(playwright, config, channel, policy) -> int:  # type: ignore[no-untyped-def]
+async def _session(playwright: Playwright, config: Config, channel: Channel, policy: Policy) -> int:
     from recorder.session.live import LiveSession, SessionFailed
     from recorder.session.saving import files_of, write_metadata
     from recorder.session.server import LiveServer
@@ -58,12 +66,14 @@ async def _session(playwright, config, channel, policy) -> int:  # type: ignore[
     ended_by = "failed"
     try:
         starting = asyncio.ensure_future(live.start(playwright))
-        await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
+        waited: set[asyncio.Future[Any]] = {starting, stop}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
             channel.send("started", address=await server.start())
             ending = asyncio.ensure_future(live.ended())
-            await asyncio.wait({ending, stop}, return_when=asyncio.FIRST_COMPLETED)
+            waited = {ending, stop}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             ended_by = stop.result() if stop.done() else ending.result()
             ending.cancel()
         else:
@@ -94,7 +104,7 @@ async def _session(playwright, config, channel, policy) -> int:  # type: ignore[
     return 0
 
 
-async def _commands(channel, stop) -> None:  # type: ignore[no-untyped-def]
+async def _commands(channel: Channel, stop: asyncio.Future[str]) -> None:
     async for command in channel.commands():
         if command in {"stop", "cancel"} and not stop.done():
             stop.set_result("stopped" if command == "stop" else "cancelled")

@@ -193,7 +193,7 @@ class Requests:
         self._audience.say("dialogClosed", requestId=request.id)
         self._ledger.forgive()
         if accept:
-            await dialog.accept(**({"prompt_text": params["text"]} if "text" in params else {}))
+            await dialog.accept(prompt_text=str(params["text"]) if "text" in params else None)
         else:
             await dialog.dismiss()
 

@@ -164,7 +164,10 @@ class Stage:
             "error", "page_crashed", f"The page in {tab.alias} crashed; its tab is closed."
         )
         self.effect(tab.page, Signal(name="crash"))
-        if await patient(tab.page.close(), timeout_s=5) is None and not tab.page.is_closed():
+        await patient(tab.page.close(), timeout_s=5)
+        # A crashed page may never say that it closed.
+        await asyncio.sleep(0.2)
+        if self._pages.of(tab.page) is not None:
             await self._closed(tab)
 
     def _dialog(self, page: Page, dialog: Dialog) -> None:
