@@ -24,6 +24,17 @@ from jobs.models import Artifact, Status
 log = logging.getLogger(__name__)
 
 MAX_PATH = 400
+# What a recording leaves and Python's own table does not know. The system's table is not asked:
+# the same file has the same type on every machine.
+_TYPES = mimetypes.MimeTypes(filenames=())
+for _ending, _type in {
+    ".har": "application/json",
+    ".jsonl": "application/x-ndjson",
+    ".log": "text/plain",
+    ".webm": "video/webm",
+    ".zip": "application/zip",
+}.items():
+    _TYPES.add_type(_type, _ending)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -94,7 +105,7 @@ def add(
         attempt=attempt,
         path=path,
         kind=kind,
-        content_type=content_type or mimetypes.guess_type(path)[0] or "application/octet-stream",
+        content_type=content_type or _content_type(path),
         size_bytes=size_bytes,
         sha256=sha256,
         storage_name=stored,
@@ -161,6 +172,10 @@ def _store(name: str, raw: IO[bytes]) -> tuple[str, int, str]:
     finally:
         draft.unlink(missing_ok=True)
     return stored, size_bytes, sha256.hexdigest()
+
+
+def _content_type(path: str) -> str:
+    return _TYPES.guess_type(path)[0] or "application/octet-stream"
 
 
 def _suffix(path: str) -> str:

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from jobs.models import Job, JobEvent
+from jobs.options import camel
 from jobs.queue import wake
 from jobs.queue.clock import now_sql
 from jobs.secrets import masked
@@ -173,7 +174,7 @@ def job_dto(job: Job) -> dict[str, Any]:
         "status": str(job.status),
         "reason": job.reason,
         "error": job.error,
-        "options": masked(job.options),
+        "options": {camel(name): value for name, value in masked(job.options).items()},
         "tags": job.tags,
         "priority": job.priority,
         "queue": job.queue,
