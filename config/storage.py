@@ -4,7 +4,7 @@ from django.contrib.staticfiles.storage import ManifestFilesMixin
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
-class ConsoleStaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
+class ConsoleStaticFiles(CompressedManifestStaticFilesStorage):
     """Also points the imports in our own modules at the hashed names.
 
     Without it a module that is imported and named in a page would be loaded twice, under two
@@ -13,5 +13,5 @@ class ConsoleStaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[
 
     patterns = (
         *ManifestFilesMixin.patterns,
-        ("tapedeck/*.js", ManifestFilesMixin._js_module_import_aggregation_patterns[1]),
+        ("tapedeck/*.js", ManifestFilesMixin._js_module_import_aggregation_patterns[1]),  # type: ignore[attr-defined]
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.views import ChangeList
 
 from jobs import console, feed, registry, services
 from jobs.api.downloads import artifact_dto
@@ -124,9 +125,9 @@ class JobAdmin(ReadOnly):
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    ) -> TemplateResponse:
         # The cursor before the rows: what happens in between arrives over the socket.
-        extra = {
+        extra: dict[str, Any] = {
             "cursor": str(feed.read_now()),
             "statuses": _status_links(request),
             "reason_words": console.REASON_WORDS,
@@ -195,7 +196,7 @@ class JobAdmin(ReadOnly):
         reason = request.POST.get("reason", "").strip()[:200]
         for job in jobs:
             try:
-                now = services.cancel(job=job, by=request.user, reason=reason)
+                now = services.cancel(job=job, by=cast(User, request.user), reason=reason)
             except services.JobNotCancellable:
                 outcome["already ended"] += 1
             else:

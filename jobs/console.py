@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.core.paginator import Paginator
@@ -128,7 +128,8 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
 
     @cached_property
     def counted(self) -> int:
-        return int(self.object_list[: CAP + 1].count())  # type: ignore[union-attr]
+        rows = cast("QuerySet[Any]", self.object_list)
+        return rows[: CAP + 1].count()
 
     @cached_property
     def count(self) -> int:

@@ -37,7 +37,8 @@ class Line:
 
     @classmethod
     def of(cls, event: JobEvent) -> Line:
-        text = json.dumps(event_dto(event), ensure_ascii=False, separators=(",", ":"))
+        # ASCII: many clients of event streams also break lines at U+2028 and its like.
+        text = json.dumps(event_dto(event), separators=(",", ":"))
         return cls(event.pk, event.job_id, event.seq, event.type, text)
 
     def with_cursor(self, cursor: str) -> str:

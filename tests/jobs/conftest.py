@@ -15,7 +15,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connections, transaction
 from django.utils import timezone
-from rest_framework_simplejwt.tokens import RefreshToken
+from rest_framework_simplejwt.tokens import AccessToken
 
 from jobs import events
 from jobs.models import TERMINAL, Artifact, Job, Status
@@ -26,7 +26,7 @@ MakeJob = Callable[..., Job]
 
 def bearer(user: User) -> str:
     """The header of a program that logged in as `user`."""
-    return f"Bearer {RefreshToken.for_user(user).access_token}"
+    return f"Bearer {AccessToken.for_user(user)}"
 
 
 def stored_job(*, owner: User, status: str = Status.QUEUED, **fields: Any) -> Job:
