@@ -32,7 +32,10 @@ class SessionProcess:
             "workdir": str(folder),
             "key": KEY,
             "vaultKey": self.vault_key,
-            "storageState": options.pop("storage_state", ""),
+            # A path is where to start from, a flag whether to keep it at the end.
+            "storageState": options.pop("storage_state")
+            if isinstance(options.get("storage_state"), str)
+            else "",
             "options": options,
         }
         self._env = dict(env or {})

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -128,6 +129,25 @@ def test_recorded_saved_scrubbed_and_verified(sites: Sites, owner: User, worker:
     ]
     assert phases == ["recording", "saving", "verifying", "ended"]
     assert job.result["steps"] == 7
+    _have_their_documented_shapes(job)
+
+
+STEP = {"key": str, "position": int, "action": str, "wording": str, "page": str, "flags": list}
+SHAPES: dict[str, dict[str, type]] = {
+    "session.started": {"sessionId": str},
+    "session.phase_changed": {"phase": str},
+    "step.recorded": STEP,
+    "step.updated": STEP,
+}
+
+
+def _have_their_documented_shapes(job: Job) -> None:
+    documented = (Path(__file__).parents[2] / "docs/event-types.md").read_text()
+    for type, shape in SHAPES.items():
+        assert f"`{type}`" in documented
+        event = job.events.filter(type=type).first()
+        assert event is not None, type
+        assert {name: value.__class__ for name, value in event.data.items()} == shape
 
 
 def test_what_does_not_replay_is_no_success(sites: Sites, owner: User, worker: int) -> None:

@@ -1,0 +1,134 @@
+"""Each option of a recording, and what it changes."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.recorder.conftest import Record
+from tests.recorder.session_process import SessionProcess
+from tests.sites import Sites
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize(
+    ("options", "shows"),
+    [
+        ({"locale": "de-DE"}, "#languages >> text=de-DE"),
+        ({"timezone": "Pacific/Auckland"}, "#timezone >> text=Pacific/Auckland"),
+        ({"color_scheme": "dark"}, "#scheme >> text=dark"),
+        ({"viewport": {"width": 900, "height": 500}}, "#viewport >> text=900x500"),
+        ({"user_agent": "Tapedeck/1"}, "#agent >> text=Tapedeck/1"),
+        ({"device": "Pixel 7"}, "#touch >> text=1"),
+        ({"permissions": ["notifications"]}, "#notifications >> text=granted"),
+    ],
+    ids=lambda one: next(iter(one)) if isinstance(one, dict) else "",
+)
+async def test_what_the_page_is_told(record: Record, options: dict[str, Any], shows: str) -> None:
+    async with record("about-you", **options) as (_, live):
+        assert (await live.at(shows))[0] > 0
+        if "viewport" in options:
+            picture = await live.until(lambda: live.pictures)
+            assert (picture[-1].width, picture[-1].height) == (900, 500)
+
+
+async def test_geolocation_with_its_permission(record: Record) -> None:
+    place = {"latitude": 48.2, "longitude": 16.4, "accuracy": 0}
+    async with record("about-you", geolocation=place, permissions=["geolocation"]) as (_, live):
+        await live.click_on("#where")
+        assert await live.at("text=48.2, 16.4")
+
+
+async def test_headers_credentials_and_csp(record: Record, sites: Sites) -> None:
+    async with record(
+        "private",
+        http_credentials={"username": "ada", "password": "lovelace"},
+        extra_headers={"X-Team": "blue"},
+        bypass_csp=True,
+    ) as (session, live):
+        assert await live.at("text=Private page")
+        assert sites.seen[-1].headers["x-team"] == "blue"
+        await live.call("navigate", url=sites.page("strict"))
+        assert await live.at("text=inline script ran")
+        await session.stop()
+        options = json.loads((session.folder / "metadata.json").read_text())["options"]
+        assert options["http_credentials"] == options["extra_headers"] == "(set)"
+
+
+async def test_https_errors_are_ignored_only_on_wish(tmp_path: Path) -> None:
+    light = {"trace": False, "har": False, "video": False}
+    with Sites(https=True) as sites:
+        async with SessionProcess(f"{sites.https_url}/second", tmp_path / "a", **light) as session:
+            failed = await session.line("failed")
+            assert failed["reason"] == "url_unreachable"
+            assert "CERT" in failed["message"]
+        async with SessionProcess(
+            f"{sites.https_url}/second", tmp_path / "b", ignore_https_errors=True, **light
+        ) as session:
+            await session.line("started")
+
+
+async def test_the_proxy_is_gone_through(tmp_path: Path, sites: Sites) -> None:
+    options = {"proxy": {"server": "http://127.0.0.1:9"}}
+    async with SessionProcess(sites.page("second"), tmp_path / "work", **options) as session:
+        failed = await session.line("failed")
+        assert failed["reason"] == "url_unreachable"
+        assert "proxy" in failed["message"]
+
+
+async def test_evidence_is_kept_and_left_out_on_wish(record: Record) -> None:
+    toggles = (
+        "trace",
+        "har",
+        "video",
+        "screenshots",
+        "dom_snapshots",
+        "console_log",
+        "storage_state",
+    )
+    async with record("noise", **dict.fromkeys(toggles, True)) as (session, live):
+        await live.click_on("h1")
+        step = await live.step("click")
+        await live.until(lambda: live.steps[step["key"]]["step"]["screenshot"])
+        assert await session.stop() == 0
+    kept = {one["path"] for one in session.lines if one["type"] == "artifact"}
+    assert {"trace.zip", "network.har", "video/01.webm", "steps/0002.png", "dom/0002.html", "console.jsonl", "storage_state.json", "metadata.json", "steps.json"} <= kept  # fmt: skip
+    with zipfile.ZipFile(session.folder / "trace.zip") as trace:
+        told = b"".join(trace.read(name) for name in trace.namelist() if name.endswith(".trace"))
+    assert b'"title":"2. ' in told or b"2. Click" in told
+    lines = [
+        json.loads(line) for line in (session.folder / "console.jsonl").read_text().splitlines()
+    ]
+    assert {one["type"] for one in lines} >= {"log"}
+    metadata = json.loads((session.folder / "metadata.json").read_text())
+    assert metadata["browser"]["name"] == "chromium"
+    assert isinstance(metadata["sandbox"]["on"], bool)
+    assert metadata["sandbox"]["reason"]
+    assert metadata["steps"]["kept"] == 2
+    assert metadata["endedBy"] == "stopped"
+
+
+async def test_no_evidence_but_the_steps(record: Record) -> None:
+    toggles = ("screenshots", "dom_snapshots", "console_log", "storage_state")
+    async with record("second", **dict.fromkeys(toggles, False)) as (session, live):
+        await live.click_on("h1")
+        await live.step("click")
+        assert await session.stop() == 0
+    kept = {one["path"] for one in session.lines if one["type"] == "artifact"}
+    assert kept == {"metadata.json", "steps.json"}
+
+
+async def test_it_starts_from_an_earlier_state(sites: Sites, tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    entry = {"origin": sites.url, "localStorage": [{"name": "who", "value": "kept"}]}
+    state.write_text(json.dumps({"cookies": [], "origins": [entry]}))
+    light = {"trace": False, "har": False, "video": False, "storage_state": str(state)}
+    async with SessionProcess(sites.page("second"), tmp_path / "again", **light) as session:
+        await session.line("started")
+        assert await session.stop() == 0
+        assert "kept" in (session.folder / "storage_state.json").read_text()
