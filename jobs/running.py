@@ -88,7 +88,9 @@ class RunningJob:
     def workdir(self) -> Path:
         """A folder of this attempt alone, on local disk; removed soon after the attempt ended."""
         path = workdir_of(job_id=self.id, attempt=self.attempt)
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._report({"folder": True})
         return path
 
     def __repr__(self) -> str:

@@ -27,7 +27,7 @@ class WorkerRow:
     """This process's row in the table of workers."""
 
     def __init__(self, *, name: str, queue: str, host: str) -> None:
-        self._values = [name, queue, host, os.getpid()]
+        self._values: list[Any] = [name, queue, host, os.getpid()]
         self._written_at = float("-inf")
         self._job: Any = None
 

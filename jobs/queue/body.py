@@ -66,13 +66,13 @@ def run_body(*, kind: Kind, running: RunningJob) -> Outcome | None:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             return Outcome(ended=Ended.FAILED, reason=Reason.STORAGE_FULL, error=str(error))
         return _errored(running, f"{type(error).__name__}: {error}")
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         # Anything a kind may raise ends its attempt, not the worker.
         return _errored(running, f"{type(error).__name__}: {error}")
 
 
 def _errored(running: RunningJob, error: str) -> Outcome:
-    log.exception(
+    log.exception(  # noqa: LOG004
         "Job %s (%s) attempt %s: unexpected error", running.id, running.kind, running.attempt
     )
     for line in traceback.format_exc().splitlines():

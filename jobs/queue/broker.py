@@ -34,13 +34,13 @@ class TableBroker(Broker):
     """Contract-tested against django-q2 1.11: tests/jobs/test_broker.py."""
 
     def __init__(self, list_key: str | None = None) -> None:
-        super().__init__(list_key=list_key)
+        super().__init__(list_key=list_key)  # type: ignore[arg-type]
         self._listener: wake.Listener | None = None
         self._ticket: str | None = None
         self._handed_out_at = 0.0
 
     def __setstate__(self, state: Any) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._listener, self._ticket, self._handed_out_at = None, None, 0.0
 
     def dequeue(self) -> list[tuple[str, str]] | None:

@@ -28,6 +28,7 @@ class Capture:
         self._flushed_at = time.monotonic()
         self.metrics: dict[str, Any] = {}
         self.artifacts = False
+        self.folder = False
 
     def report(self, message: Mapping[str, Any]) -> None:
         """Take a message of `RunningJob`."""
@@ -37,6 +38,8 @@ class Capture:
             self.metrics[str(message["metric"])] = message["value"]
         elif "artifact" in message:
             self.artifacts = True
+        elif "folder" in message:
+            self.folder = True
 
     def add_line(self, stream: str, line: str) -> None:
         with self._lock:

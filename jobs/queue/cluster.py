@@ -49,13 +49,14 @@ def run_cluster(*, queue: str, workers: int, ready_fd: int | None = None) -> int
         os.write(ready_fd, b"ready\n")
         os.close(ready_fd)
     # Not join(): the queue library's own signal handling joins, and may do so at any moment.
-    while cluster.sentinel.is_alive():
+    sentinel: Any = cluster.sentinel
+    while sentinel.is_alive():
         time.sleep(0.1)
     return 0 if cluster.has_stopped else 1
 
 
 def _on_spawn(**kwargs: Any) -> None:
-    start_worker(queue=Conf.CLUSTER_NAME)
+    start_worker(queue=str(Conf.CLUSTER_NAME))
 
 
 def _look_after(queue: str) -> None:

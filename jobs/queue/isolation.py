@@ -320,8 +320,8 @@ def _body(
         os.dup2(err, 2)
         os.close(out)
         os.close(err)
-        sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
-        sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+        sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
         for logger_output in logging.root.handlers:
             if isinstance(logger_output, logging.StreamHandler):
                 logger_output.setStream(sys.stderr)

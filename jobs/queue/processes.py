@@ -84,7 +84,7 @@ def marker(*, job_id: UUID, attempt: int) -> str:
 def host_name() -> str:
     """This host, or rather this process namespace: process ids mean something within it only."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    space = os.readlink("/proc/self/ns/pid")
+    space = Path("/proc/self/ns/pid").readlink()
     where = hashlib.sha256(f"{boot} {space}".encode()).hexdigest()[:8]
     return f"{socket.gethostname()[:60]}/{where}"
 

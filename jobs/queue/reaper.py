@@ -34,7 +34,8 @@ def reap() -> int:
     reaped = 0
     for job in running.order_by("lease_until", "id")[:MOST_AT_ONCE]:
         gone = processes.is_gone(job.worker)
-        if (gone or job.expired) and _take_over(job, only_expired=not gone):
+        expired = bool(getattr(job, "expired", False))  # annotated above
+        if (gone or expired) and _take_over(job, only_expired=not gone):
             _end(job, local=processes.is_local(job.worker))
             reaped += 1
     return reaped

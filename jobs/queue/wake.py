@@ -260,14 +260,16 @@ class _AsyncRedis:
     def __init__(self, channel: str) -> None:
         self._channel = channel
         self._echo = _Echo()
-        self._client: Any = None
+        self._client: Any = None  # redis-py's own annotations are incomplete
         self._pubsub: Any = None
 
     async def wait(self, timeout_s: float) -> bool:
         try:
             if self._pubsub is None:
                 self._client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
-                self._pubsub = self._client.pubsub(ignore_subscribe_messages=True)
+                self._pubsub = self._client.pubsub(  # type: ignore[no-untyped-call]
+                    ignore_subscribe_messages=True
+                )
                 await self._pubsub.subscribe(self._channel)
                 return True
             message = await self._pubsub.get_message(timeout=self._echo.limit(timeout_s))

@@ -114,7 +114,8 @@ class Worker:
             following = self._write_end(job, kind, outcome, go_on=go_on())
         if outcome is not None and outcome.ended in KILLED:
             artifacts.discard_strays(job_id=job.id, attempt=job.attempt)
-        folders.remove(job_id=job.id, attempt=job.attempt)
+        if capture.folder or (kind is not None and kind.isolated):
+            folders.remove(job_id=job.id, attempt=job.attempt)
         if following is None and outcome is not None and go_on():
             return self._next()
         return following
