@@ -12,6 +12,7 @@ from playwright.async_api import Error, Page
 from jobs.egress import EgressRefused
 from recorder.selectors import SelectorRefused, parse_selector, python_for
 from recorder.session.addresses import as_url
+from recorder.session.gestures import UNRECORDED_AFTER_S
 from recorder.session.marks import Target, at_point, described, patient, selector_for
 from recorder.session.stage import console_gesture
 from recorder.session.stepbook import Entry
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 Answer = Mapping[str, Any] | None
 _LOADS_S = 15.0
+_MAKE_STEPS = frozenset(
+    {"assert", "back", "closePage", "drag", "forward", "hover", "navigate", "newPage", "reload"}
+)
 _GROWN = """([x, y]) => {
   let height = document.documentElement.scrollHeight;
   for (let node = document.elementFromPoint(x, y); node; node = node.parentElement) height += node.scrollHeight;
@@ -48,8 +52,20 @@ class Commands:
         """:raises CommandFailed and what Playwright raises."""
         if type != "wheel":
             await self.settle_scroll()
+        if type in _MAKE_STEPS:
+            await self._caught_up()
         done: Callable[[Mapping[str, Any]], Awaitable[Answer]] = getattr(self, f"do_{type}")
         return await done(values)
+
+    async def _caught_up(self) -> None:
+        """Wait for the reports of earlier gestures: a click is told of half a second late, and a
+        check of what it did must not become a step before it."""
+        ends_at = monotonic() + UNRECORDED_AFTER_S
+        while self._live.ledger.awaited() and monotonic() < ends_at:
+            if self._live.paused or self._live.requests.dialog_open:
+                return
+            await asyncio.sleep(0.03)
+        await patient(self._live.reports.drained())
 
     @property
     def _page(self) -> Page:
@@ -223,7 +239,7 @@ class Commands:
             rect = await locator.bounding_box(timeout=5_000)
         except Error as error:
             raise CommandFailed(
-                "no_element", "Nothing (visible) is found by this selector."
+                "no_element", f"Nothing is found by this selector: {error.message[:300]}"
             ) from error
         if rect is None:
             raise CommandFailed("no_element", "The element is not visible.")

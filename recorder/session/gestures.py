@@ -98,6 +98,14 @@ class Ledger:
             gesture.expects = False
         return late
 
+    def awaited(self) -> bool:
+        """Whether a report of something that the operator did is still to come."""
+        now = monotonic()
+        return any(
+            one.expects and not one.admitted and now - one.at <= UNRECORDED_AFTER_S
+            for one in self._gestures
+        )
+
     def forgive(self) -> None:
         """A dialog held everything up: count from now on."""
         for gesture in self._gestures:
