@@ -132,10 +132,8 @@ class JobAdmin(ReadOnly):
             "statuses": _status_links(request),
             "reason_words": console.REASON_WORDS,
         }
-        response: HttpResponse = super().changelist_view(
-            request, {**extra, **(extra_context or {})}
-        )
-        return response
+        context: dict[str, Any] = {**extra, **(extra_context or {})}
+        return super().changelist_view(request, context)
 
     def change_view(
         self,
