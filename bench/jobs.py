@@ -228,7 +228,8 @@ def measure(installation: Installation, system: System, *, jobs: int, idle: int)
     system.figures.enqueue_us.append((time.perf_counter() - before) / jobs * 1e6)
     processes = len(installation.started)
     system.start()
-    if not wait_for(lambda: len(system.times()) >= jobs, timeout_s=60 + jobs / 20, every_s=0.1):
+    # Seldom: looking costs what is measured.
+    if not wait_for(lambda: len(system.times()) >= jobs, timeout_s=60 + jobs / 20, every_s=0.5):
         raise SystemExit(
             f"{system.name}: {len(system.times())} of {jobs} jobs ran.\n{installation.log()[-3000:]}"
         )

@@ -237,9 +237,8 @@ class _Redis:
     def wait(self, timeout_s: float) -> bool:
         try:
             if self._pubsub is None:
-                self._pubsub = redis.Redis.from_url(settings.REDIS_URL).pubsub(
-                    ignore_subscribe_messages=True
-                )
+                client: Any = redis.Redis.from_url(settings.REDIS_URL)
+                self._pubsub = client.pubsub(ignore_subscribe_messages=True)
                 self._pubsub.subscribe(self._channel)
                 return True
             message = self._pubsub.get_message(timeout=self._echo.limit(timeout_s))
@@ -267,9 +266,7 @@ class _AsyncRedis:
         try:
             if self._pubsub is None:
                 self._client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
-                self._pubsub = self._client.pubsub(  # type: ignore[no-untyped-call]
-                    ignore_subscribe_messages=True
-                )
+                self._pubsub = self._client.pubsub(ignore_subscribe_messages=True)
                 await self._pubsub.subscribe(self._channel)
                 return True
             message = await self._pubsub.get_message(timeout=self._echo.limit(timeout_s))

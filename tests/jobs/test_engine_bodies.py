@@ -1,5 +1,6 @@
 """How attempts end, and what is kept of them: on both databases, with a real worker each."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -31,9 +32,9 @@ def lines(job: Job, stream: str) -> list[str]:
 def test_a_job_runs_once_and_says_so(run_job: RunJob) -> None:
     job = run_job("test.noop")
     assert (job.status, job.reason, job.attempt) == ("succeeded", "", 1)
-    assert (
-        job.started_at and job.finished_at and job.created_at <= job.started_at <= job.finished_at
-    )
+    assert job.started_at is not None
+    assert job.finished_at is not None
+    assert job.created_at <= job.started_at <= job.finished_at
     assert types(job) == [
         "job.created",
         "attempt.started",
@@ -91,7 +92,7 @@ def test_an_error_is_tried_again_as_often_as_the_kind_says(run_job: RunJob) -> N
 
 def _pairs(job: Job) -> list[tuple[Attempt, Attempt]]:
     attempts = list(job.attempts.order_by("number"))
-    return list(zip(attempts, attempts[1:], strict=False))
+    return list(pairwise(attempts))
 
 
 def test_a_retry_that_succeeds_shows_its_own_artifacts_only(run_job: RunJob) -> None:
