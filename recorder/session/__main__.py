@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ async def main() -> int:
         channel.send("failed", reason="bad_config", message=str(error))
         return 2
     os.environ.update(driver_environment(scratch=config.scratch))
+    os.environ["NODE_OPTIONS"] = f"--require={Path(__file__).with_name('driver_guard.cjs')}"
     policy = Policy.from_settings()
     async with async_playwright() as playwright:
         return await _session(playwright, config, channel, policy)

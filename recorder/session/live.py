@@ -257,6 +257,9 @@ class LiveSession:
         started = monotonic()
         while not self._died.done():
             await asyncio.wait({self._died}, timeout=0.5)
+            if self.launched is not None and not self.launched.browser.is_connected():
+                # The driver's death is told by nothing else.
+                break
             now = monotonic()
             if now - started > self.config.timeout_s:
                 return "timeout"
@@ -277,7 +280,7 @@ class LiveSession:
             await patient(self.reports.drained(), timeout_s=_SAVE_S)
         self.stage.ending = True
         await self._stop(self.screencast.stop())
-        if not self._died.done():
+        if self.launched is not None and self.launched.browser.is_connected():
             await self.evidence.finish(timeout_s=_SAVE_S)
         write_steps(self)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -74,11 +75,14 @@ async def test_https_errors_are_ignored_only_on_wish(tmp_path: Path) -> None:
 
 
 async def test_the_proxy_is_gone_through(tmp_path: Path, sites: Sites) -> None:
-    options = {"proxy": {"server": "http://127.0.0.1:9"}}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
+    options = {"proxy": {"server": nobody}}
     async with SessionProcess(sites.page("second"), tmp_path / "work", **options) as session:
         failed = await session.line("failed")
-        assert failed["reason"] == "url_unreachable"
         assert "proxy" in failed["message"]
+        assert failed["reason"] == "url_unreachable"
 
 
 async def test_evidence_is_kept_and_left_out_on_wish(record: Record) -> None:
