@@ -128,6 +128,8 @@ export class Overlays {
   #upload({ requestId, multiple, accept }) {
     const input = make("input", { type: "file", multiple, accept: accept ?? "" });
     input.setAttribute("aria-label", "Files to upload");
+    // The theme's script would else look for its own file widget around this input, and fail.
+    input.hasChangeListener = true;
     const problem = make("p", { className: "td-live-problem", hidden: true });
     problem.setAttribute("role", "alert");
     const cancel = () => this.#reply(requestId, { type: "upload", files: null });

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from django.conf import settings
@@ -22,6 +23,7 @@ from playwright.async_api import BrowserContext, Page, async_playwright, expect
 from jobs.browser import find_chromium
 from tests.fixtures.database import environment
 from tests.fixtures.jobs import Cluster
+from tests.recorder.live_client import LiveClient
 from tests.sites import Sites
 
 pytestmark = [
@@ -68,6 +70,7 @@ def console(tmp_path: Path, transactional_db: None) -> Iterator[str]:
         yield url
     finally:
         running.end()
+        print(running.log.read_text())  # pytest shows it where the test failed
 
 
 @pytest_asyncio.fixture
@@ -87,7 +90,7 @@ class Operator:
         self.page = page
         self.console = console
         self.complaints: list[str] = []
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("pageerror", lambda error: self.complaints.append(f"{error}\n{error.stack}"))
         page.on(
             "console",
             lambda line: (
@@ -309,3 +312,40 @@ async def test_a_lost_connection_comes_back_and_a_cancelled_recording_keeps_its_
     await expect(page.locator("[data-banner-title]")).to_have_text("Cancelled", timeout=60_000)
     await expect(operator.step('with "Ada"')).to_be_visible()
     await expect(page.get_by_role("link", name="steps.json")).to_be_visible()
+
+
+async def test_a_program_records_over_the_api_as_a_person_does(console: str, sites: Sites) -> None:
+    async with httpx.AsyncClient(base_url=f"{console}/api", timeout=30) as http:
+        login = await http.post("/auth/login", json={"username": "admin", "password": PASSWORD})
+        bearer = {"Authorization": f"Bearer {login.json()['access']}"}
+        http.headers.update(bearer)
+        asked = {"url": sites.page("form"), "flowName": "By program", "options": {"video": False}}
+        started = await http.post("/recorder/sessions", json=asked)
+        assert started.status_code == 202
+        session = f"/recorder/sessions/{started.json()['sessionId']}"
+        address = f"{console.replace('http', 'ws', 1)}/ws{session}/live"
+        async with LiveClient(address, headers=bearer) as live:
+            assert live.welcome["control"]["mine"] is True
+            await live.click_on("[name=name]")
+            await live.type("Ada")
+            await live.wait_for(
+                lambda one: one["type"] == "step" and one["step"]["params"].get("text") == "Ada"
+            )
+            assert live.pictures
+            assert (await http.post(f"{session}/stop")).status_code == 202
+            assert (await http.post(f"{session}/stop/")).status_code == 202
+            await live.wait_for(lambda one: one["type"] == "ended")
+        job = f"/jobs/{started.json()['jobId']}"
+        deadline = time.monotonic() + 120
+        while (state := (await http.get(job)).json()["status"]) in {"queued", "running"}:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.3)
+        detail = (await http.get(session)).json()
+        assert (state, detail["state"], detail["verdictReason"]) == ("succeeded", "verified", "")
+        test = next(a for a in detail["artifacts"] if a["kind"] == "test")
+        downloaded = await http.get(f"{console}{test['url']}")
+        assert downloaded.text == detail["code"]
+        assert '.fill("Ada")' in downloaded.text
+        paths = {artifact["path"] for artifact in detail["artifacts"]}
+        assert {"trace.zip", "network.har", "metadata.json", "replay/trace.zip"} <= paths
+        assert not any(path.startswith("video/") for path in paths)
