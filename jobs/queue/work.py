@@ -21,6 +21,7 @@ from jobs.queue.capture import Capture
 from jobs.queue.claim import claim
 from jobs.queue.isolation import run_isolated
 from jobs.queue.outcome import Ended, Outcome, end_attempt
+from jobs.queue.turn import turn
 from jobs.queue.watch import Watch
 from jobs.reasons import Reason
 from jobs.registry import Kind, UnknownKind
@@ -94,7 +95,8 @@ class Worker:
 
     def _next(self) -> Job | None:
         try:
-            job = claim(queue=self.queue, worker=self.name)
+            with turn():
+                job = claim(queue=self.queue, worker=self.name)
         except DatabaseError:
             log.exception("No job could be claimed")
             connections.close_all()
@@ -132,7 +134,7 @@ class Worker:
         self, job: Job, kind: Kind | None, outcome: Outcome, *, go_on: bool
     ) -> Job | None:
         def end(claim_next: bool) -> tuple[Job | None, Job | None]:
-            with transaction.atomic():
+            with turn(), transaction.atomic():
                 ended = end_attempt(job_id=job.id, attempt=job.attempt, outcome=outcome, kind=kind)
                 # One commit for two steps; the commit is what costs.
                 return ended, claim(queue=self.queue, worker=self.name) if claim_next else None
