@@ -135,7 +135,12 @@ class Ledger:
             ):
                 continue
             same = await self._meets(page, action.selector, gesture)
-            if same is None and unclear is None and not gesture.admitted:
+            # What double clicks began with is told of already: rather one that is still awaited.
+            if (
+                same is None
+                and not gesture.admitted
+                and (unclear is None or (gesture.expects and not unclear.expects))
+            ):
                 unclear = gesture
             if same:
                 return self._admit_click(gesture, action.name)
