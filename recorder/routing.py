@@ -4,7 +4,7 @@ from django.urls import re_path
 
 from recorder.consumers import LiveConsumer
 
-live = LiveConsumer.as_asgi()  # type: ignore[no-untyped-call]
+live = LiveConsumer.as_asgi()
 
 websocket_urlpatterns = [
     re_path(r"^ws/recorder/sessions/(?P<session_id>[0-9a-fA-F-]{32,36})/live/?$", live),
