@@ -26,7 +26,7 @@ def clean_options(
     """
     if not isinstance(raw, Mapping):
         raise InvalidOptions({"options": ["Must be an object."]})
-    fields = declared().fields
+    fields: dict[str, serializers.Field[Any, Any, Any, Any]] = dict(declared().fields.items())
     known = {camel(name): name for name in fields} | {name: name for name in fields}
     given = {known[name]: value for name, value in raw.items() if name in known}
     spelled = {known[name]: name for name in raw if name in known}
