@@ -104,7 +104,9 @@ async def direct(arguments: argparse.Namespace, page: str) -> dict[str, float]:
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(SessionProcess(page, Path(folder) / "work"))
             live = await stack.enter_async_context(await session.viewer())
-            return await measure(live, page, clicks=arguments.clicks, seconds=arguments.seconds)
+            found = await measure(live, page, clicks=arguments.clicks, seconds=arguments.seconds)
+            await session.stop()  # else its browser still writes into the folder
+            return found
 
 
 async def console(arguments: argparse.Namespace, page: str) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -85,8 +86,9 @@ class Inputs:
 
     async def _down(self, page: Page, x: float, y: float, button: str, count: int) -> None:
         self._focus = None
-        target = await patient(at_point(page, x, y), timeout_s=1)
-        await page.mouse.move(x, y)
+        target, _ = await asyncio.gather(
+            patient(at_point(page, x, y), timeout_s=1), page.mouse.move(x, y)
+        )
         withheld = button == "right" or (
             button == "left" and target is not None and await self._on_widget(page, target)
         )
