@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bench.foreign_sites import PASSWORD, USERNAME
-from tests.recorder.live_client import LiveClient
+from tests.recorder.live_client import LiveClient, LiveError
 
 Drive = Callable[[LiveClient, str], Awaitable[None]]
 # Longer than the recorder waits for a double click.
@@ -38,7 +38,12 @@ async def fill(live: LiveClient, selector: str, text: str) -> None:
 
 
 async def click(live: LiveClient, selector: str, **fields: object) -> None:
-    await live.click_on(selector, **fields)
+    try:
+        await live.click_on(selector, **fields)
+    except LiveError:
+        # A list that is drawn anew at every letter may be gone between looking and clicking.
+        await asyncio.sleep(CLICK_S)
+        await live.click_on(selector, **fields)
     await asyncio.sleep(CLICK_S)
 
 
@@ -114,7 +119,7 @@ async def jquery_ui(live: LiveClient, url: str) -> None:
     await click(live, "css=#tabs li:nth-child(2) a")
     await assert_text(live, "css=#tabs-2")
     await fill(live, "css=#autocomplete", "Ja")
-    await click(live, "css=.ui-menu-item >> visible=true >> nth=1")
+    await click(live, "css=.ui-autocomplete .ui-menu-item >> nth=1")
     await click(live, "css=#datepicker .ui-datepicker-next")
     await click(live, "css=#datepicker td a >> nth=14")
     await drag(live, "css=#slider .ui-slider-handle >> nth=0", "css=#slider")
@@ -139,7 +144,7 @@ async def shoelace(live: LiveClient, url: str) -> None:
     await click(live, "css=sl-select")
     await click(live, "css=sl-option[value=cat]")
     await click(live, "css=sl-checkbox")
-    await click(live, "css=sl-rating [part~=symbols]")
+    await click(live, "css=sl-rating")
     await click(live, "css=sl-tab[panel=advanced]")
     await click(live, role("button", "Open dialog"))
     await assert_visible(live, "css=sl-dialog [part~=panel]")
