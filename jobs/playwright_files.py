@@ -66,6 +66,23 @@ def driver_environment(*, scratch: Path | None = None) -> dict[str, str]:
     return env
 
 
+def driver_problem() -> str:
+    """Why Playwright's driver (its own Node.js) does not start here; empty when it does.
+
+    A small Debian lacks libatomic, which that Node.js is linked against.
+    """
+    node = Path(os.environ.get("PLAYWRIGHT_NODEJS_PATH") or _driver().parent / "node")
+    try:
+        done = subprocess.run(
+            [node, "--version"], capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"Playwright's driver does not start: {error}"
+    if done.returncode != 0:
+        return f"Playwright's driver does not start: {done.stderr.strip() or done.returncode}"
+    return ""
+
+
 @lru_cache(maxsize=1)
 def registry() -> dict[str, dict[str, Any]]:
     listed = _driver() / "browsers.json"

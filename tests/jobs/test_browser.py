@@ -238,3 +238,20 @@ def test_the_same_arguments_start_a_synchronous_browser_with_video(tmp_path, mon
         context.close()
         started.close()
     assert [path.suffix for path in (tmp_path / "video").iterdir()] == [".webm"]
+
+
+def test_a_driver_that_does_not_start_is_said_with_the_package_that_it_lacks(monkeypatch, tmp_path):
+    broken = tmp_path / "node"
+    broken.write_text(
+        "#!/bin/sh\n"
+        "echo 'error while loading shared libraries: libatomic.so.1: cannot open' >&2\n"
+        "exit 127\n"
+    )
+    broken.chmod(0o755)
+    assert playwright_files.driver_problem() == ""
+    monkeypatch.setenv("PLAYWRIGHT_NODEJS_PATH", str(broken))
+    with pytest.raises(CommandError) as refused:
+        call_command("browser")
+    assert refused.value.returncode == 2
+    assert "libatomic.so.1" in str(refused.value)
+    assert "apt-get install libatomic1" in str(refused.value)

@@ -7,14 +7,18 @@ import shutil
 import subprocess
 import sys
 from argparse import ArgumentParser
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from jobs.browser import Browser, BrowserNotFound, find_chromium, find_ffmpeg, sandbox_for
+from jobs.playwright_files import driver_problem
 
 NOT_FOUND = 2
 DOWNLOAD_TIMEOUT_S = 900
+# What the driver's Node.js is linked against and a small Debian lacks.
+DRIVER_PACKAGES = ("libatomic1",)
 DEBIAN_PACKAGES = (
     *("chromium", "chromium-sandbox", "ffmpeg"),
     *("fonts-liberation", "fonts-noto-color-emoji"),
@@ -24,7 +28,7 @@ DEBIAN_PACKAGES = (
 class Command(BaseCommand):
     help = (
         "Say which Chromium, sandbox and ffmpeg recordings will use. With --install, get what is "
-        f"missing. Exit code {NOT_FOUND}: there is no Chromium."
+        f"missing. Exit code {NOT_FOUND}: nothing can be recorded."
     )
     requires_system_checks: list[str] | tuple[str, ...] = ()
     requires_migrations_checks = False
@@ -37,6 +41,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: object, install: bool, **options: object) -> None:
+        self._check_driver(install=install)
         found, problem = _look()
         if found is None and settings.CHROMIUM_PATH:
             raise CommandError(problem, returncode=NOT_FOUND)
@@ -51,6 +56,17 @@ class Command(BaseCommand):
         self.stdout.write(f"Sandbox   {'on' if sandbox.on else 'off'}: {sandbox.reason}")
         self.stdout.write(f"Video     {video.path or 'off'}: {video.reason}")
 
+    def _check_driver(self, *, install: bool) -> None:
+        """:raises CommandError: Playwright's driver does not start, and could not be mended."""
+        problem = driver_problem()
+        if problem and install:
+            self._install_packages(DRIVER_PACKAGES)
+            problem = driver_problem()
+        if problem:
+            packages = " ".join(DRIVER_PACKAGES)
+            advice = f"On Debian this installs what it needs:\n    sudo apt-get install {packages}"
+            raise CommandError(f"{problem}\n{advice}", returncode=NOT_FOUND)
+
     def _install(self, *, with_chromium: bool) -> None:
         wanted = "chromium" if with_chromium else "ffmpeg"
         self.stdout.write(f"Downloading Playwright's {wanted} …")
@@ -60,13 +76,15 @@ class Command(BaseCommand):
                 self._runs([sys.executable, "-m", "playwright", "install-deps", "chromium"])
             if _look()[0] is not None and find_ffmpeg().path is not None:
                 return
+        self._install_packages(DEBIAN_PACKAGES if with_chromium else ("ffmpeg",))
+
+    def _install_packages(self, packages: Sequence[str]) -> None:
         if not shutil.which("apt-get"):
             self.stderr.write("There is no apt-get here to install packages with.")
             return
         if os.geteuid() != 0:
             self.stderr.write("Packages can only be installed by root.")
             return
-        packages = DEBIAN_PACKAGES if with_chromium else ("ffmpeg",)
         self.stdout.write(f"Installing the packages {', '.join(packages)} …")
         self._runs(["apt-get", "update", "-qq"])
         self._runs(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages])
