@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -22,6 +23,19 @@ ATTEMPT_STARTED = "attempt.started"
 ATTEMPT_ENDED = "attempt.ended"
 ARTIFACT_ADDED = "artifact.added"
 LOG = "log"
+
+
+_encoder = json.JSONEncoder(allow_nan=False)
+
+
+class Entry(NamedTuple):
+    """An event that is about to be stored; `text` is its data as JSON."""
+
+    job_id: UUID
+    seq: int
+    type: str
+    text: str
+    attempt: int
 
 
 class Superseded(Exception):
@@ -69,8 +83,7 @@ def advance(
             if fence:
                 raise Superseded(f"Attempt {attempt} does not own job {job_id} any more.")
             raise Job.DoesNotExist(f"There is no job {job_id}.")
-        event_id, at = _insert(cursor, job_id, [(row[0], type, text, attempt)])
-        wake.notify(wake.EVENTS)
+        event_id, at = store(cursor, [Entry(job_id, row[0], type, text, attempt)])
     event = JobEvent(
         id=event_id,
         job_id=job_id,
@@ -91,29 +104,39 @@ def append(
     Only for writers that changed the job's row in this transaction and raised `last_seq` there.
     """
     first = last_seq - len(facts) + 1
-    rows = [(first + n, type, to_json(data), attempt) for n, (type, data) in enumerate(facts)]
-    with connection.cursor() as cursor:
-        _insert(cursor, job_id, rows)
-    wake.notify(wake.EVENTS)
-
-
-def _insert(
-    cursor: Any, job_id: UUID, rows: Sequence[tuple[int, str, str, int]]
-) -> tuple[int, datetime]:
-    key = pk(job_id)
-    json_value = "%s::jsonb" if connection.vendor == "postgresql" else "%s"
-    values = ", ".join([f"(%s, %s, %s, {json_value}, {now_sql()}, %s)"] * len(rows))
-    params = [
-        value for seq, type, text, attempt in rows for value in (key, seq, type, text, attempt)
+    entries = [
+        Entry(job_id, first + n, type, to_json(data), attempt)
+        for n, (type, data) in enumerate(facts)
     ]
+    with connection.cursor() as cursor:
+        store(cursor, entries)
+
+
+def store(cursor: Any, entries: Sequence[Entry]) -> tuple[int, datetime]:
+    """Insert events whose numbers are reserved in this transaction: the last one's id and time."""
     cursor.execute(
-        f"INSERT INTO jobs_jobevent (job_id, seq, type, data, at, attempt) VALUES {values} RETURNING id, at",
-        params,
+        _insert_sql(connection.vendor, len(entries)),
+        [
+            value
+            for job_id, seq, type, text, attempt in entries
+            for value in (pk(job_id), seq, type, text, attempt)
+        ],
     )
     event_id, at = cursor.fetchall()[-1]
     if isinstance(at, str):
         at = datetime.fromisoformat(at).replace(tzinfo=UTC)
+    wake.notify(wake.EVENTS)
     return event_id, at
+
+
+@cache
+def _insert_sql(vendor: str, count: int) -> str:
+    json_value = "%s::jsonb" if vendor == "postgresql" else "%s"
+    values = ", ".join([f"(%s, %s, %s, {json_value}, {now_sql()}, %s)"] * count)
+    return (
+        "INSERT INTO jobs_jobevent (job_id, seq, type, data, at, attempt) "
+        f"VALUES {values} RETURNING id, at"
+    )
 
 
 def pk(job_id: UUID) -> Any:
@@ -129,9 +152,9 @@ def to_json(data: Any) -> str:
 
     :raises TypeError, ValueError: `data` is not JSON.
     """
-    text = json.dumps(data, allow_nan=False)
+    text = _encoder.encode(data)
     if "\\u0000" in text or "\\ud" in text:
-        text = json.dumps(_storable(data), allow_nan=False)
+        text = _encoder.encode(_storable(data))
     return text
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from jobs import artifacts, events, registry
@@ -79,7 +79,7 @@ def cancel(*, job: Job, by: "User", reason: str = "") -> Job:
     asked = {"by": by.get_username(), "reason": reason[:200]}
     request = [by.pk, reason[:200], events.pk(now.id)]
     if now.status == Status.QUEUED:
-        ended = changed_job(
+        ended = _changed(
             sql=f"UPDATE jobs_job SET status = 'cancelled', reason = '{Reason.CANCELLED_BY_USER}', "
             f"error = '', finished_at = {now_sql()}, run_after = NULL, "
             f"cancel_requested_at = {now_sql()}, cancel_requested_by_id = %s, cancel_reason = %s, "
@@ -98,7 +98,7 @@ def cancel(*, job: Job, by: "User", reason: str = "") -> Job:
         raise JobNotCancellable(f"Job {now.id} has already ended ({now.status}).")
     if now.cancel_requested_at is not None:
         return now
-    asked_job = changed_job(
+    asked_job = _changed(
         sql=f"UPDATE jobs_job SET cancel_requested_at = {now_sql()}, cancel_requested_by_id = %s, "
         "cancel_reason = %s, last_seq = last_seq + 1 WHERE id = %s",
         params=request,
@@ -111,3 +111,8 @@ def cancel(*, job: Job, by: "User", reason: str = "") -> Job:
         attempt=asked_job.attempt,
     )
     return asked_job
+
+
+def _changed(*, sql: str, params: Sequence[Any]) -> Job | None:
+    with connection.cursor() as cursor:
+        return changed_job(cursor=cursor, sql=sql, params=params)

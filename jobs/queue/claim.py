@@ -1,11 +1,14 @@
 """Taking the best waiting job, at the moment a worker is free for it."""
 
+from functools import cache
+
 from django.conf import settings
 from django.db import connection, transaction
 
 from jobs import events, registry
 from jobs.models import Job
 from jobs.queue.clock import now_sql
+from jobs.queue.ledger import Ledger
 from jobs.queue.rows import changed_job
 
 # Any number that no other advisory lock of this database uses.
@@ -16,37 +19,45 @@ def claim(*, queue: str, worker: str) -> Job | None:
     """Make `worker` the owner of the best claimable job of `queue` for `LEASE_S`; None: there is none.
 
     Best: the highest priority, then the oldest. The attempt, its row and its first events commit
-    together, with the caller's transaction if there is one.
+    together.
     """
-    # Inside a caller's transaction a savepoint would be two statements more, for nothing.
-    with transaction.atomic(savepoint=False):
-        limits = _limits(queue)
-        if limits and connection.vendor == "postgresql":
-            # Two claims that count at once would both find room for one more.
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LIMITS_LOCK])
-        lock = " FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
-        now = now_sql()
-        job = changed_job(
-            sql="UPDATE jobs_job SET status = 'running', reason = '', error = '', attempt = attempt + 1, "
-            f"worker = %s, started_at = COALESCE(started_at, {now}), run_after = NULL, "
-            f"lease_until = {now_sql(plus_s=settings.LEASE_S)}, progress_done = 0, progress_total = NULL, "
-            "progress_unit = '', last_seq = last_seq + 2 WHERE id = "
-            f"(SELECT id FROM jobs_job WHERE {_claimable(limits)} ORDER BY priority DESC, id LIMIT 1{lock})",
-            params=[worker, queue, *_limit_params(limits)],
-        )
-        if job is None:
-            return None
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO jobs_attempt (job_id, number, worker, started_at, outcome, reason, error) "
-                f"VALUES (%s, %s, %s, {now}, 'running', '', '')",
-                [events.pk(job.id), job.attempt, worker],
-            )
+    with transaction.atomic(), connection.cursor() as cursor:
+        ledger = Ledger(cursor)
+        job = take(queue=queue, worker=worker, ledger=ledger)
+        ledger.write()
+        return job
+
+
+def take(*, queue: str, worker: str, ledger: Ledger) -> Job | None:
+    """`claim` within the caller's transaction; complete once the ledger is written."""
+    limits = _limits(queue)
+    vendor = connection.vendor
+    if limits and vendor == "postgresql":
+        # Two claims that count at once would both find room for one more.
+        ledger.cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LIMITS_LOCK])
+    job = changed_job(
+        cursor=ledger.cursor,
+        sql=_claim_sql(vendor, len(limits), settings.LEASE_S),
+        params=[worker, queue, *_limit_params(limits)],
+    )
+    if job is not None:
+        ledger.attempt_started(job)
         started = {"number": job.attempt, "worker": worker}
         facts = [(events.ATTEMPT_STARTED, started), (events.JOB_STATE_CHANGED, events.job_dto(job))]
-        events.append(job_id=job.id, last_seq=job.last_seq, facts=facts, attempt=job.attempt)
-        return job
+        ledger.facts(job, facts, attempt=job.attempt)
+    return job
+
+
+@cache
+def _claim_sql(vendor: str, limits: int, lease_s: int) -> str:
+    lock = " FOR UPDATE SKIP LOCKED" if vendor == "postgresql" else ""
+    return (
+        "UPDATE jobs_job SET status = 'running', reason = '', error = '', attempt = attempt + 1, "
+        f"worker = %s, started_at = COALESCE(started_at, {now_sql()}), run_after = NULL, "
+        f"lease_until = {now_sql(plus_s=lease_s)}, progress_done = 0, progress_total = NULL, "
+        "progress_unit = '', last_seq = last_seq + 2 WHERE id = "
+        f"(SELECT id FROM jobs_job WHERE {_claimable(limits)} ORDER BY priority DESC, id LIMIT 1{lock})"
+    )
 
 
 def claimable(*, queue: str) -> bool:
@@ -54,7 +65,7 @@ def claimable(*, queue: str) -> bool:
     limits = _limits(queue)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT 1 FROM jobs_job WHERE {_claimable(limits)} LIMIT 1",
+            f"SELECT 1 FROM jobs_job WHERE {_claimable(len(limits))} LIMIT 1",
             [queue, *_limit_params(limits)],
         )
         return cursor.fetchone() is not None
@@ -68,7 +79,7 @@ def _limits(queue: str) -> list[tuple[str, int]]:
     ]
 
 
-def _claimable(limits: list[tuple[str, int]]) -> str:
+def _claimable(limits: int) -> str:
     # The status is a literal, not a parameter, or the partial index could not be used.
     room = (
         " AND NOT (kind = %s AND (SELECT COUNT(*) FROM jobs_job AS busy"
@@ -76,7 +87,7 @@ def _claimable(limits: list[tuple[str, int]]) -> str:
     )
     return (
         f"status = 'queued' AND queue = %s AND (run_after IS NULL OR run_after <= {now_sql()})"
-        + room * len(limits)
+        + room * limits
     )
 
 

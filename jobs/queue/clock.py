@@ -1,11 +1,19 @@
 """SQL for the database's own clock: hosts disagree about the time, one database does not."""
 
+from functools import lru_cache
+
 from django.db import connection
 
 
 def now_sql(*, plus_s: float = 0) -> str:
     """An SQL expression for now, `plus_s` seconds later, comparable with stored times."""
-    if connection.vendor == "sqlite":
+    return _now(connection.vendor, plus_s)
+
+
+# Bounded: a retry's wait is a new number every time.
+@lru_cache(maxsize=64)
+def _now(vendor: str, plus_s: float) -> str:
+    if vendor == "sqlite":
         # The spelling in which Django stores datetimes, so that comparing text compares time.
         return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '{plus_s:+.3f} seconds')"
     if plus_s:

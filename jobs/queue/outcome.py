@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from jobs import artifacts, events
 from jobs.models import Attempt, Job, Status
 from jobs.queue import wake
 from jobs.queue.clock import now_sql
+from jobs.queue.ledger import Ledger
 from jobs.queue.rows import changed_job
 from jobs.reasons import Reason
 from jobs.registry import Kind
@@ -46,68 +48,101 @@ def end_attempt(
     this attempt become visible. With `lease_lost` only while the lease is over.
     None: the attempt did not own the job any more, and nothing was written.
     """
-    fence = "id = %s AND attempt = %s AND status = 'running'"
-    if lease_lost:
-        fence += f" AND lease_until < {now_sql()}"
+    with transaction.atomic(), connection.cursor() as cursor:
+        ledger = Ledger(cursor)
+        job = end(
+            job_id=job_id,
+            attempt=attempt,
+            outcome=outcome,
+            kind=kind,
+            lease_lost=lease_lost,
+            ledger=ledger,
+        )
+        ledger.write()
+        return job
+
+
+def end(
+    *,
+    job_id: UUID,
+    attempt: int,
+    outcome: Outcome,
+    kind: Kind | None,
+    ledger: Ledger,
+    lease_lost: bool = False,
+) -> Job | None:
+    """`end_attempt` within the caller's transaction; complete once the ledger is written."""
     fenced = [events.pk(job_id), attempt]
-    error = events.storable_text(outcome.error)[:MAX_ERROR_CHARS]
-    counter = _COUNTERS.get(outcome.ended)
-    count = f", {counter} = {counter} + 1" if counter else ""
-    result = None if outcome.result is None else events.to_json(outcome.result)
-    # Inside a caller's transaction a savepoint would be two statements more, for nothing.
-    with transaction.atomic(savepoint=False):
-        job = None
-        if outcome.again and kind is not None:
-            # Deaths and errors are capped apart; a cancelled job gets no further attempt.
-            tries = f"{counter} + 1" if counter else "attempt"
-            delay = now_sql(plus_s=backoff_s(kind=kind, attempt=attempt))
-            job = changed_job(
-                sql=f"UPDATE jobs_job SET status = 'queued', reason = '{Reason.RETRYING}', error = %s, "
-                f"worker = '', lease_until = NULL, run_after = {delay}, last_seq = last_seq + 2{count} "
-                f"WHERE {fence} AND {tries} < max_attempts AND cancel_requested_at IS NULL",
-                params=[error, *fenced],
-            )
+    error = events.storable_text(outcome.error)[:MAX_ERROR_CHARS] if outcome.error else ""
+    vendor = connection.vendor
+    job = None
+    if outcome.again and kind is not None:
+        delay = now_sql(plus_s=backoff_s(kind=kind, attempt=attempt))
+        job = changed_job(
+            cursor=ledger.cursor,
+            sql=_retry_sql(outcome.ended, delay, _fence(lease_lost)),
+            params=[error, *fenced],
+        )
+    if job is None:
+        status, reason = _final(outcome)
+        result = None if outcome.result is None else events.to_json(outcome.result)
+        metrics = events.to_json(dict(outcome.metrics)) if outcome.metrics else "{}"
+        job = changed_job(
+            cursor=ledger.cursor,
+            sql=_final_sql(vendor, outcome.ended, lease_lost),
+            params=[status, reason, error, result, metrics, *fenced],
+        )
         if job is None:
-            status, reason = _final(outcome)
-            json_value = "%s::jsonb" if connection.vendor == "postgresql" else "%s"
-            job = changed_job(
-                sql="UPDATE jobs_job SET "
-                # A death or error of a job that was to end anyway is its cancellation.
-                f"status = {_unless_cancelled(outcome, '%s', 'cancelled')}, "
-                f"reason = {_unless_cancelled(outcome, '%s', Reason.CANCELLED_BY_USER)}, "
-                f"error = %s, result = {json_value}, metrics = {json_value}, "
-                f"finished_at = {now_sql()}, lease_until = NULL, last_seq = last_seq + 2{count} "
-                f"WHERE {fence}",
-                params=[
-                    status,
-                    reason,
-                    error,
-                    result,
-                    events.to_json(dict(outcome.metrics)),
-                    *fenced,
-                ],
-            )
-            if job is None:
-                return None
-            if outcome.artifacts:
-                artifacts.show(job_id=job_id, attempt=attempt)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"UPDATE jobs_attempt SET ended_at = {now_sql()}, outcome = %s, reason = %s, error = %s "
-                "WHERE job_id = %s AND number = %s",
-                [outcome.ended.value, str(outcome.reason), error, *fenced],
-            )
-        ended = {
-            "number": attempt,
-            "outcome": outcome.ended.value,
-            "reason": str(outcome.reason),
-            "error": error,
-        }
-        facts = [(events.ATTEMPT_ENDED, ended), (events.JOB_STATE_CHANGED, events.job_dto(job))]
-        events.append(job_id=job_id, last_seq=job.last_seq, facts=facts, attempt=attempt)
-        if job.status == Status.QUEUED:
-            wake.notify(wake.QUEUE)
+            return None
+        if outcome.artifacts:
+            artifacts.show(job_id=job_id, attempt=attempt)
+    ended = {
+        "number": attempt,
+        "outcome": outcome.ended.value,
+        "reason": str(outcome.reason),
+        "error": error,
+    }
+    ledger.attempt_ended(job, **ended)  # type: ignore[arg-type]
+    facts = [(events.ATTEMPT_ENDED, ended), (events.JOB_STATE_CHANGED, events.job_dto(job))]
+    ledger.facts(job, facts, attempt=attempt)
+    if job.status == Status.QUEUED:
+        wake.notify(wake.QUEUE)
     return job
+
+
+def _fence(lease_lost: bool) -> str:
+    lost = f" AND lease_until < {now_sql()}" if lease_lost else ""
+    return f"id = %s AND attempt = %s AND status = 'running'{lost}"
+
+
+def _retry_sql(ended: Attempt.Outcome, delay: str, fence: str) -> str:
+    # Deaths and errors are capped apart; a cancelled job gets no further attempt.
+    counter = _COUNTERS.get(ended)
+    tries = f"{counter} + 1" if counter else "attempt"
+    return (
+        f"UPDATE jobs_job SET status = 'queued', reason = '{Reason.RETRYING}', error = %s, "
+        f"worker = '', lease_until = NULL, run_after = {delay}, last_seq = last_seq + 2"
+        f"{_count(ended)} WHERE {fence} AND {tries} < max_attempts AND cancel_requested_at IS NULL"
+    )
+
+
+@cache
+def _final_sql(vendor: str, ended: Attempt.Outcome, lease_lost: bool) -> str:
+    json_value = "%s::jsonb" if vendor == "postgresql" else "%s"
+    return (
+        "UPDATE jobs_job SET "
+        # A death or error of a job that was to end anyway is its cancellation.
+        f"status = {_unless_cancelled(ended, 'cancelled')}, "
+        f"reason = {_unless_cancelled(ended, Reason.CANCELLED_BY_USER)}, "
+        f"error = %s, result = {json_value}, metrics = {json_value}, "
+        f"finished_at = {now_sql()}, lease_until = NULL, last_seq = last_seq + 2{_count(ended)} "
+        f"WHERE {_fence(lease_lost)}"
+    )
+
+
+def _count(ended: Attempt.Outcome) -> str:
+    counter = _COUNTERS.get(ended)
+    return f", {counter} = {counter} + 1" if counter else ""
 
 
 def backoff_s(*, kind: Kind, attempt: int) -> float:
@@ -124,10 +159,10 @@ def _final(outcome: Outcome) -> tuple[str, str]:
     return Status.FAILED, str(outcome.reason)
 
 
-def _unless_cancelled(outcome: Outcome, value: str, otherwise: str) -> str:
-    if outcome.ended not in {Ended.CRASHED, Ended.ERRORED, Ended.TIMED_OUT}:
-        return value
-    return f"CASE WHEN cancel_requested_at IS NULL THEN {value} ELSE '{otherwise}' END"
+def _unless_cancelled(ended: Attempt.Outcome, otherwise: str) -> str:
+    if ended not in {Ended.CRASHED, Ended.ERRORED, Ended.TIMED_OUT}:
+        return "%s"
+    return f"CASE WHEN cancel_requested_at IS NULL THEN %s ELSE '{otherwise}' END"
 
 
 def lease(*, job_id: UUID, attempt: int) -> bool | None:

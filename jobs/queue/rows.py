@@ -9,7 +9,8 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
-from django.db import connection, models
+from django.db import models
+from django.db.models.base import ModelState
 
 from jobs.models import Job
 
@@ -17,15 +18,14 @@ _FIELDS = Job._meta.concrete_fields
 _NAMES = [field.attname for field in _FIELDS]
 
 
-def changed_job(*, sql: str, params: Sequence[Any]) -> Job | None:
+def changed_job(*, cursor: Any, sql: str, params: Sequence[Any]) -> Job | None:
     """Run `UPDATE jobs_job …` (without RETURNING); the changed row, or None where none matched.
 
     The row comes with `owner_name`, which `job_dto` wants, at no further statement.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(f"{sql} RETURNING {_returned()}", params)
-        # All of it: SQLite's statement is finished only then.
-        rows = cursor.fetchall()
+    cursor.execute(sql + _returning(), params)
+    # All of it: SQLite's statement is finished only then.
+    rows = cursor.fetchall()
     if not rows:
         return None
     *values, owner_name = rows[0]
@@ -34,19 +34,22 @@ def changed_job(*, sql: str, params: Sequence[Any]) -> Job | None:
         value if value is None or convert is None else convert(value)
         for convert, value in zip(_converters(), values, strict=True)
     ]
-    job: Job = Job.from_db("default", _NAMES, converted)
-    job.owner_name = owner_name  # type: ignore[attr-defined]
+    # Nor through the model's constructor, which sets each field by its descriptor.
+    job = Job.__new__(Job)
+    job.__dict__.update(zip(_NAMES, converted, strict=True), owner_name=owner_name)
+    job._state = ModelState()
+    job._state.adding, job._state.db = False, "default"
     return job
 
 
 @cache
-def _returned() -> str:
+def _returning() -> str:
     columns = ", ".join(str(field.column) for field in _FIELDS)
     user = get_user_model()
     name = user._meta.get_field(User.USERNAME_FIELD)
     assert isinstance(name, models.Field)
     owner = f"(SELECT {name.column} FROM {user._meta.db_table} WHERE id = jobs_job.owner_id)"
-    return f"{columns}, {owner}"
+    return f" RETURNING {columns}, {owner}"
 
 
 @cache
@@ -73,4 +76,8 @@ def _time(value: Any) -> datetime:
 
 
 def _json(value: Any) -> Any:
+    if value == "{}":
+        return {}
+    if value == "[]":
+        return []
     return json.loads(value) if isinstance(value, str) else value

@@ -1,11 +1,15 @@
 """Taking turns at SQLite's one write lock."""
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
 from django.db import connection
+
+# This process's hold on the lock file, by process id: a fork must not share its parent's turn.
+_files: dict[int, int] = {}
 
 
 @contextmanager
@@ -18,6 +22,19 @@ def turn() -> Iterator[None]:
     if connection.vendor != "sqlite":
         yield
         return
-    with (settings.DATA_DIR / "turn.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    file = _file()
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
         yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _file() -> int:
+    pid = os.getpid()
+    if pid not in _files:
+        _files.clear()
+        _files[pid] = os.open(
+            settings.DATA_DIR / "turn.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+    return _files[pid]

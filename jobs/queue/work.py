@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, connection, connections, transaction
 
 from jobs import artifacts, events, registry
 from jobs.events import Superseded
@@ -18,9 +18,10 @@ from jobs.queue import folders, processes, vitals
 from jobs.queue.beat import Beat, WorkerRow
 from jobs.queue.body import Interrupted, opened_options, run_body
 from jobs.queue.capture import Capture
-from jobs.queue.claim import claim
+from jobs.queue.claim import claim, take
 from jobs.queue.isolation import run_isolated
-from jobs.queue.outcome import Ended, Outcome, end_attempt
+from jobs.queue.ledger import Ledger
+from jobs.queue.outcome import Ended, Outcome, end
 from jobs.queue.turn import turn
 from jobs.queue.watch import Watch
 from jobs.reasons import Reason
@@ -133,17 +134,24 @@ class Worker:
     def _write_end(
         self, job: Job, kind: Kind | None, outcome: Outcome, *, go_on: bool
     ) -> Job | None:
-        def end(claim_next: bool) -> tuple[Job | None, Job | None]:
-            with turn(), transaction.atomic():
-                ended = end_attempt(job_id=job.id, attempt=job.attempt, outcome=outcome, kind=kind)
-                # One commit for two steps; the commit is what costs.
-                return ended, claim(queue=self.queue, worker=self.name) if claim_next else None
+        def write(claim_next: bool) -> tuple[Job | None, Job | None]:
+            # One commit for two steps; the commit is what costs.
+            with turn(), transaction.atomic(), connection.cursor() as cursor:
+                ledger = Ledger(cursor)
+                ended = end(
+                    job_id=job.id, attempt=job.attempt, outcome=outcome, kind=kind, ledger=ledger
+                )
+                following = None
+                if claim_next:
+                    following = take(queue=self.queue, worker=self.name, ledger=ledger)
+                ledger.write()
+                return ended, following
 
         try:
-            ended, following = end(go_on)
+            ended, following = write(go_on)
         except DatabaseError:
             log.exception("Job %s: its end could not be written; trying again", job.id)
-            ended, following = self._persist(lambda: end(False)), None  # type: ignore[assignment]
+            ended, following = self._persist(lambda: write(False)[0]), None
         if following is not None:
             vitals.claimed(True)
         if ended is None:
