@@ -168,10 +168,11 @@ class JobAdmin(ReadOnly):
             "children": list(Job.objects.visible_to(request.user).filter(parent=job)[:20]),
             "options": console.rows_of(job.options),
             "result": console.rows_of(job.result or {}),
+            "no_result": "Nothing." if job.is_terminal else "Nothing yet.",
             "metrics": console.rows_of(job.metrics),
             "attempts": [_attempt(row) for row in job.attempts.order_by("number")],
             "artifacts": [artifact_dto(row) for row in job.artifacts.filter(visible=True)[:1000]],
-            "recording_url": _recording_url(job),
+            **_page_of_kind(job),
         }
         return TemplateResponse(request, "admin/jobs/job/page.html", context)
 
@@ -205,7 +206,8 @@ class JobAdmin(ReadOnly):
             if outcome["cancelled"] + outcome["asked to stop"]
             else messages.WARNING
         )
-        self.message_user(request, f"Jobs: {said or 'none selected'}.", level)
+        text = f"Jobs: {said or 'none selected'}."
+        self.message_user(request, _with_link(text, jobs), level)
         return None
 
 
@@ -243,10 +245,24 @@ def _visible(request: HttpRequest, job_id: UUID | None) -> Job | None:
     return Job.objects.visible_to(request.user).filter(pk=job_id).first() if job_id else None
 
 
-def _recording_url(job: Job) -> str | None:
-    """The page of the session that this job records, where there is one."""
-    session = getattr(job, "recording", None)
-    return reverse("admin:recorder_recordingsession_change", args=[session.pk]) if session else None
+def _with_link(text: str, jobs: list[Job]) -> SafeString:
+    """A message with the way to what it is about: the one job, or those that were cancelled."""
+    if len(jobs) == 1:
+        url, word = reverse("admin:jobs_job_change", args=[jobs[0].pk]), "Open the job"
+    else:
+        url = f"{reverse('admin:jobs_job_changelist')}?status__exact={Status.CANCELLED}"
+        word = "Show cancelled jobs"
+    return format_html('{} <a class="td-link" href="{}">{}</a>', text, url, word)
+
+
+def _page_of_kind(job: Job) -> dict[str, str]:
+    """Where the job's kind shows it in its own way, and what to call that."""
+    try:
+        kind = registry.get(job.kind)
+    except registry.UnknownKind:
+        return {}  # of an earlier version; the job's own page is all there is
+    url = kind.page(job) if kind.page else ""
+    return {"kind_page": url, "kind_page_label": kind.page_label} if url else {}
 
 
 @admin.register(Worker)

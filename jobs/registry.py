@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Run = Callable[["RunningJob"], Mapping[str, Any] | None]
 Salvage = Callable[["Job", int], None]
+Page = Callable[["Job"], str]
 
 
 class UnknownKind(Exception):
@@ -39,6 +40,8 @@ class Kind:
     by itself before it is ended.
     `salvage(job, attempt)` runs after the body died without a word, in the process that
     found out, before the terminal state is written: it may keep what the body left behind.
+    `page(job)` is the URL of the kind's own page about a job, empty where that job has none; the
+    job's page links to it with `page_label`.
     """
 
     name: str
@@ -54,6 +57,8 @@ class Kind:
     memory_mb: int | None = None
     cancel_grace_s: float | None = None
     salvage: Salvage | None = None
+    page: Page | None = None
+    page_label: str = "Open"
 
     def clean(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Validated options as JSON, write-only fields sealed; unknown names are refused.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import available_timezones
 
+from django.urls import reverse
 from rest_framework import serializers
 
 from jobs.models import Job
@@ -174,6 +175,15 @@ def _salvage(job: Job, attempt: int) -> None:
     recording.salvage(job=job, attempt=attempt)
 
 
+def _page(job: Job) -> str:
+    from recorder.models import RecordingSession
+
+    session = RecordingSession.objects.filter(job=job).only("pk").first()
+    if session is None:
+        return ""
+    return reverse("admin:recorder_recordingsession_change", args=[session.pk])
+
+
 @job_kind(
     "recorder.record",
     options=Options,
@@ -184,6 +194,8 @@ def _salvage(job: Job, attempt: int) -> None:
     timeout_s=LONGEST_S + 1800,
     cancel_grace_s=45,
     salvage=_salvage,
+    page=_page,
+    page_label="Recording",
 )
 def run(job: RunningJob) -> Mapping[str, Any]:
     """Record a flow: open a live browser, keep what happens, generate a test and replay it."""

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.urls import reverse
 from rest_framework import serializers
 
+from jobs.models import Job
 from jobs.registry import job_kind
 from jobs.running import JobFailed, RunningJob
 
@@ -21,6 +23,16 @@ class Options(serializers.Serializer[Any]):
     trace = serializers.BooleanField(default=True)
 
 
+def _page(job: Job) -> str:
+    from recorder.models import RecordingSession
+
+    seen = RecordingSession.objects.visible_to(job.owner)
+    session = seen.filter(pk=job.options["session_id"]).only("pk").first()
+    if session is None:
+        return ""
+    return reverse("admin:recorder_recordingsession_change", args=[session.pk])
+
+
 @job_kind(
     "recorder.replay",
     options=Options,
@@ -29,6 +41,8 @@ class Options(serializers.Serializer[Any]):
     isolated=True,
     max_attempts=1,  # what a test did to the site can not be undone or repeated
     timeout_s=3600 + 120,
+    page=_page,
+    page_label="Recording",
 )
 def run(job: RunningJob) -> Mapping[str, Any]:
     """Run a recording's test and set its verdict.

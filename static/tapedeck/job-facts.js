@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import "./job-status.js";
-import { reasonWords } from "./words.js";
+import { reasonWords, TERMINAL } from "./words.js";
 
 function flat(values, prefix = "") {
   return Object.entries(values ?? {}).flatMap(([name, value]) =>
@@ -34,10 +34,11 @@ class JobFacts extends HTMLElement {
     const took = this.querySelector("td-duration");
     took.setAttribute("start", job.startedAt ?? "");
     took.setAttribute("end", job.finishedAt ?? "");
-    const result = document.querySelector('[data-fact="result"]');
-    if (result && job.result) {
-      const rows = flat(job.result).map(([name, value]) => make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: shown(value) })));
-      result.replaceChildren(make("dl", { className: "td-values" }, ...rows));
+    for (const name of ["result", "metrics"]) {
+      const rows = flat(job[name]).map(([label, value]) => make("div", {}, make("dt", { textContent: label }), make("dd", { textContent: shown(value) })));
+      const none = TERMINAL.has(job.status) ? "Nothing." : "Nothing yet.";
+      const values = rows.length ? make("dl", { className: "td-values" }, ...rows) : make("p", { className: "td-quiet", textContent: none });
+      this.closest("job-live").querySelector(`[data-fact="${name}"]`).replaceChildren(values);
     }
   }
 
