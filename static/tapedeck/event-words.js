@@ -1,6 +1,6 @@
 // One line for each event. Types that are not known here show their own facts, never nothing.
 
-import { bytes, count, reasonWords, STATUS_WORDS } from "./words.js";
+import { bytes, clock, count, reasonWords, STATUS_WORDS } from "./words.js";
 
 const WORDS = {
   "job.created": (data) => `Queued by ${data.ownerName}`,
@@ -12,6 +12,17 @@ const WORDS = {
   "artifact.added": (data) => `File ${data.path} (${bytes(data.sizeBytes)})`,
   log: (data) => `${count(data.lines.length, "line")} of ${data.stream}: ${data.lines.at(-1) ?? ""}`,
 };
+
+// Types that end a bar of the timeline: `<topic>.<thing>_<outcome>`.
+const OUTCOME = /([^._]+)_(passed|failed|succeeded|skipped|finished|ended|cancelled|errored|timed_out)$/;
+
+function outcomeWords(data, thing, outcome) {
+  const name = data.number === undefined ? (data.wording ?? data.name ?? "") : data.number;
+  const took = typeof data.durationMs === "number" ? ` in ${clock(data.durationMs)}` : "";
+  const why = data.error ?? data.reason ?? "";
+  const words = `${thing} ${name}`.trim();
+  return `${words[0].toUpperCase()}${words.slice(1)} ${outcome.replaceAll("_", " ")}${took}${why ? `: ${why}` : ""}`;
+}
 
 function spelled(value) {
   if (value === null || value === undefined) return "–";
@@ -25,6 +36,11 @@ export function eventWords(event) {
   } catch {
     // A shape of another version: shown like an unknown type.
   }
+  const outcome = OUTCOME.exec(event.type);
+  if (outcome && event.data) return outcomeWords(event.data, outcome[1], outcome[2]);
+  // A kind's own sentence, where its event has one; else its facts.
+  const said = [event.data?.wording, event.data?.text, event.data?.message].find((text) => typeof text === "string" && text);
+  if (said) return [event.data.number, said, event.data.url].filter(Boolean).join(" · ");
   const facts = Object.entries(event.data ?? {}).slice(0, 5);
   return facts.map(([name, value]) => `${name} ${spelled(value)}`).join(" · ") || event.type;
 }

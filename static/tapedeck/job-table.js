@@ -44,6 +44,9 @@ class JobTable extends HTMLElement {
       if (newest && job.id < newest) return;
       row = this.#row(job);
       this.#rows.set(job.id, row);
+      // The first of all: what a new user reads in its place has done its part.
+      this.closest("[data-recent]").hidden = false;
+      document.querySelector("[data-no-jobs]")?.remove();
       this.#body.prepend(row.element);
       const limit = Number(this.getAttribute("limit"));
       while (this.#body.children.length > limit) {

@@ -5,7 +5,7 @@ import { ago } from "./words.js";
 const shown = new Set();
 setInterval(() => {
   for (const element of shown) element.show();
-}, 5000);
+}, 1000);
 
 class TdTime extends HTMLElement {
   static observedAttributes = ["datetime"];
