@@ -34,8 +34,14 @@ INLINE = frozenset(
         "video/webm",
     }
 )
-# `media-src`: a browser shows a video in a document of its own, which then has this policy.
-POLICY = "sandbox; default-src 'none'; media-src 'self'; style-src 'unsafe-inline'"
+# Text that a browser would only download; one who opens it wants to read it.
+READ_AS_TEXT = frozenset({"application/x-ndjson", "text/csv", "text/markdown", "text/x-python"})
+POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+# A browser shows a video in a document that it makes itself, which has this policy and loads the
+# video again: without its origin it could not. Scripts stay off.
+MEDIA_POLICY = (
+    "sandbox allow-same-origin; default-src 'none'; media-src 'self'; style-src 'unsafe-inline'"
+)
 CHUNK_BYTES = 256 * 1024
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
@@ -59,14 +65,18 @@ def serve_artifact(request: HttpRequest | Request, artifact: Artifact) -> HttpRe
     """The artifact's bytes for one GET or HEAD; the caller has checked who may have them.
 
     One range, `If-None-Match` and `If-Range` are honoured; the ETag is the SHA-256. With `?download`
-    every type is an attachment. On S3 a navigating browser or a program is redirected to a
+    every type is an attachment; text that is opened in a tab is shown. On S3 a navigating browser or a program is redirected to a
     short-lived signed URL; what a page of ours embeds or fetches is passed through, for its
     policy allows this origin alone.
 
     :raises Problem: 404 the file is gone from storage, 416 the range lies outside of it.
     """
     plain: HttpRequest = request._request if isinstance(request, Request) else request
-    headers = _headers(artifact, as_attachment="download" in plain.GET)
+    headers = _headers(
+        artifact,
+        as_attachment="download" in plain.GET,
+        opened=plain.headers.get("Sec-Fetch-Dest") == "document",
+    )
     etag = headers["ETag"]
     wanted = parse_etags(plain.headers.get("If-None-Match", ""))
     if "*" in wanted or any(known.removeprefix("W/") == etag for known in wanted):
@@ -105,22 +115,25 @@ def serve_artifact(request: HttpRequest | Request, artifact: Artifact) -> HttpRe
     return response
 
 
-def _headers(artifact: Artifact, *, as_attachment: bool) -> dict[str, str]:
+def _headers(artifact: Artifact, *, as_attachment: bool, opened: bool) -> dict[str, str]:
     kind = artifact.content_type.partition(";")[0].strip().lower()
     if not _TYPE.fullmatch(kind):
         kind = "application/octet-stream"
+    if opened and not as_attachment and kind in READ_AS_TEXT:
+        kind = "text/plain"
     name = PurePosixPath(artifact.path).name
     disposition = content_disposition_header(as_attachment or kind not in INLINE, name)
     return {
         "Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind,
         "Content-Disposition": disposition or "inline",
-        "Content-Security-Policy": POLICY,
+        "Content-Security-Policy": MEDIA_POLICY if kind.startswith("video/") else POLICY,
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Accept-Ranges": "bytes",
         "ETag": f'"{artifact.sha256}"',
         # Kept by the browser, asked about every time: the right to see it may have ended.
         "Cache-Control": "private, no-cache",
+        "Vary": "Sec-Fetch-Dest",
     }
 
 

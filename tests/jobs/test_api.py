@@ -344,10 +344,33 @@ def test_what_can_carry_script_is_a_download(
     response = client.get(f"/api/jobs/{job.pk}/artifacts/page.html")
     assert response["Content-Disposition"].startswith("inline" if inline else "attachment")
     assert response["X-Content-Type-Options"] == "nosniff"
-    assert response["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    # A player needs the origin to load its video; nothing gets to run scripts.
+    sandbox = "sandbox allow-same-origin" if content_type == "video/webm" else "sandbox"
+    assert response["Content-Security-Policy"].startswith(f"{sandbox}; default-src 'none'")
     assert "X-Evil" not in response
     asked = client.get(f"/api/jobs/{job.pk}/artifacts/page.html?download")
     assert asked["Content-Disposition"].startswith("attachment")
+
+
+@pytest.mark.parametrize("content_type", ["application/x-ndjson", "text/x-python"])
+def test_text_that_is_opened_is_shown_and_programs_get_its_type(
+    people: dict[str, User], content_type: str
+) -> None:
+    job = stored_job(owner=people["owner"])
+    stored_artifact(job, path="lines", body=b"{}", content_type=content_type)
+    client = client_of(people["owner"])
+    url = f"/api/jobs/{job.pk}/artifacts/lines"
+
+    def told(query: str = "", **headers: str) -> tuple[str, str]:
+        response = client.get(url + query, headers=headers)
+        assert "Sec-Fetch-Dest" in response["Vary"]
+        kind, _, _ = response["Content-Type"].partition(";")
+        disposition, _, _ = response["Content-Disposition"].partition(";")
+        return kind, disposition
+
+    assert told(**{"sec-fetch-dest": "document"}) == ("text/plain", "inline")
+    assert told() == (content_type, "attachment")
+    assert told("?download", **{"sec-fetch-dest": "document"}) == (content_type, "attachment")
 
 
 def test_a_file_that_is_gone_is_a_problem(people: dict[str, User]) -> None:
