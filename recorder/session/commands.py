@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable, Mapping
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from playwright.async_api import Error, Page
@@ -47,13 +48,15 @@ class Commands:
     def __init__(self, live: LiveSession) -> None:
         self._live = live
         self._scroll: dict[str, Any] | None = None
+        self._began_at = time()
 
     async def run(self, type: str, values: Mapping[str, Any]) -> Answer:
         """:raises CommandFailed and what Playwright raises."""
-        if type != "wheel":
+        if type not in {"picture", "wheel"}:
             await self.settle_scroll()
         if type in _MAKE_STEPS:
             await self._caught_up()
+        self._began_at = time()
         done: Callable[[Mapping[str, Any]], Awaitable[Answer]] = getattr(self, f"do_{type}")
         return await done(values)
 
@@ -226,6 +229,15 @@ class Commands:
             "element": target.element,
         }
 
+    async def do_picture(self, values: Mapping[str, Any]) -> Answer:
+        """The screenshot of a step: for viewers who came after it."""
+        shot = self._live.book.get(values["key"]).step.screenshot
+        try:
+            png = await asyncio.to_thread((self._live.config.workdir / shot).read_bytes)
+        except OSError as error:
+            raise CommandFailed("no_picture", "There is no picture of this step.") from error
+        return {"contentType": "image/png", "base64": base64.b64encode(png).decode()}
+
     async def do_locate(self, values: Mapping[str, Any]) -> Answer:
         """Where an element is, scrolled into view: for programs, which have no eyes."""
         page = self._page
@@ -387,6 +399,7 @@ class Commands:
             params=params,
             element=element,
             source="console",
+            began_at=self._began_at,
         )
         self._live.ledger.add(console_gesture(page, entry.step.key))
         if picture:

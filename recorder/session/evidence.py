@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -16,11 +16,13 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Error, Page, We
 from recorder.session.config import Config
 from recorder.session.marks import alternatives, patient
 from recorder.session.stepbook import Entry, StepBook
+from recorder.session.trace_steps import Mark, TraceUnknown, name_steps
 from recorder.steps import Action
 
 _LONGEST_CONSOLE = 20_000
 # A fill is pictured when the typing seems to be over.
 _SETTLES_S = 0.5
+_POINTED = {Action.CLICK, Action.CHECK, Action.UNCHECK, Action.DRAG}
 
 
 class Evidence:
@@ -76,29 +78,21 @@ class Evidence:
     async def _picture(self, page: Page, entry: Entry) -> None:
         number, step = f"{entry.position:04}", entry.step
         changes: dict[str, Any] = {}
-        if self._tracing and self._context is not None:
-            await patient(
-                self._context.tracing.group(f"{entry.position}. {entry.words}"), timeout_s=5
+        if self._config.wants("screenshots") and not page.is_closed():
+            shot = await patient(
+                page.screenshot(animations="allow", caret="initial", timeout=5_000),
+                timeout_s=6,
             )
-        try:
-            if self._config.wants("screenshots") and not page.is_closed():
-                shot = await patient(
-                    page.screenshot(animations="allow", caret="initial", timeout=5_000),
-                    timeout_s=6,
-                )
-                if shot is not None and self._write(f"steps/{number}.png", shot):
-                    changes["screenshot"] = f"steps/{number}.png"
-            if self._config.wants("dom_snapshots") and not page.is_closed():
-                html = await patient(page.content(), timeout_s=5)
-                if html is not None:
-                    self._write(f"dom/{number}.html", html.encode())
-            if step.selector and not step.alternatives and not page.is_closed():
-                found = await patient(alternatives(page, step.selector), timeout_s=4)
-                if found:
-                    changes["alternatives"] = found
-        finally:
-            if self._tracing and self._context is not None:
-                await patient(self._context.tracing.group_end(), timeout_s=5)
+            if shot is not None and self._write(f"steps/{number}.png", shot):
+                changes["screenshot"] = f"steps/{number}.png"
+        if self._config.wants("dom_snapshots") and not page.is_closed():
+            html = await patient(page.content(), timeout_s=5)
+            if html is not None:
+                self._write(f"dom/{number}.html", html.encode())
+        if step.selector and not step.alternatives and not page.is_closed():
+            found = await patient(alternatives(page, step.selector), timeout_s=4)
+            if found:
+                changes["alternatives"] = found
         if changes:
             self._book.change(step.key, **changes)
 
@@ -169,8 +163,24 @@ class Evidence:
             await asyncio.wait_for(
                 context.tracing.stop(path=self._folder / "trace.zip"), timeout_s * 3
             )
+            await asyncio.to_thread(name_steps, self._folder / "trace.zip", list(self._marks()))
+        except TraceUnknown as error:
+            self._tell("trace_unnamed", f"The trace does not name the steps: {error}")
         except (Error, TimeoutError, OSError) as error:
             self._tell("trace_lost", f"The trace could not be written: {error}")
+
+    def _marks(self) -> Iterator[Mark]:
+        """The steps as the trace names them, numbered as everywhere."""
+        number = 0
+        for entry in self._book:
+            step, title = entry.step, entry.words
+            if entry.deleted:
+                title = f"Deleted: {title}"
+            elif not step.flags:
+                number += 1
+                title = f"{number}. {title}"
+            pointer = bool(step.selector) and step.action in _POINTED
+            yield Mark(title=title, began_at=entry.began_at, pointer=pointer)
 
     async def _close(self, context: BrowserContext, timeout_s: float) -> list[Path]:
         try:

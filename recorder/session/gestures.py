@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, time
 from typing import Literal
 
 from playwright.async_api import Page
@@ -48,6 +48,9 @@ class Gesture:
     admitted: set[str] = field(default_factory=set)
     step_key: str | None = None
     signals: list[Signal] = field(default_factory=list)
+    began_at: float = field(default_factory=time)
+    # Where its page may be gone before it is told of: the selector, found in time.
+    selector: str = ""
 
 
 class Ledger:
@@ -98,6 +101,17 @@ class Ledger:
             gesture.expects = False
         return late
 
+    def lost(self, page: Page) -> list[Gesture]:
+        """Clicks whose tab closed before the recorder told of them; each is returned once."""
+        found = [
+            one
+            for one in self._gestures
+            if one.page is page and one.expects and not one.admitted and one.selector
+        ]
+        for gesture in found:
+            gesture.admitted.add("click")
+        return found
+
     def awaited(self) -> bool:
         """Whether a report of something that the operator did is still to come."""
         now = monotonic()
@@ -111,6 +125,11 @@ class Ledger:
         for gesture in self._gestures:
             if gesture.expects and not gesture.admitted:
                 gesture.at = max(gesture.at, monotonic())
+
+    def excuse(self) -> None:
+        """What was done while the recorder was off on purpose will not be reported."""
+        for gesture in self._gestures:
+            gesture.expects = False
 
     def _recent(self, page: Page, kinds: Iterable[Kind]) -> list[Gesture]:
         oldest = monotonic() - MATCHES_FOR_S

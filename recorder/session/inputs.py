@@ -37,6 +37,8 @@ class _Press:
     # Of a drag: what it was last carried onto, and both selectors as they were before that moved.
     onto: Target | None = None
     names: tuple[str, str] | None = None
+    # The selector of what is pressed, where the press may close its tab before the recorder tells.
+    named: asyncio.Task[str | None] | None = None
 
 
 Opened = Callable[[Page, Target], Awaitable[bool]]
@@ -46,7 +48,8 @@ RightClicked = Callable[[Page, Target | None, Callable[[], Awaitable[None]]], Aw
 
 class Inputs:
     """`on_widget` is asked at each press whether it opens a widget of the console's instead;
-    `on_drag` hears of drags made by hand; `on_right_click` performs one while the recorder is off."""
+    `on_drag` hears of drags made by hand; `on_right_click` performs one while the recorder is off;
+    `may_close` tells whether a click may be the end of its tab."""
 
     def __init__(
         self,
@@ -55,11 +58,13 @@ class Inputs:
         on_widget: Opened,
         on_drag: Dragged,
         on_right_click: RightClicked,
+        may_close: Callable[[Page], bool],
     ) -> None:
         self._ledger = ledger
         self._on_widget = on_widget
         self._on_drag = on_drag
         self._on_right_click = on_right_click
+        self._may_close = may_close
         self._held: dict[Page, set[str]] = {}
         self._pressed: dict[str, _Press] = {}
         self._focus: tuple[Page, Target | None] | None = None
@@ -92,7 +97,10 @@ class Inputs:
         withheld = button == "right" or (
             button == "left" and target is not None and await self._on_widget(page, target)
         )
-        self._pressed[button] = _Press(x=x, y=y, target=target, withheld=withheld)
+        press = _Press(x=x, y=y, target=target, withheld=withheld)
+        self._pressed[button] = press
+        if target is not None and not withheld and self._may_close(page):
+            press.named = asyncio.ensure_future(patient(selector_for(target), timeout_s=1))
         if target is not None and target.info.get("type") == "range":
             # A slider changes from the press on, not when it is let go.
             self._ledger.add(
@@ -129,6 +137,7 @@ class Inputs:
                 and tag not in {"select", "option"},
                 click_count=count,
                 target=press.target,
+                selector=(await press.named if press.named else None) or "",
             )
         )
         await page.mouse.up(button=button, click_count=count)  # type: ignore[arg-type]

@@ -79,6 +79,7 @@ class LiveSession:
             screencast=self.screencast,
             notice=self.notice,
             refused=self.refused,
+            gone=lambda tab: self.reports.closed(tab),
             clean=self.clean,
         )
         self.requests = Requests(
@@ -110,6 +111,7 @@ class LiveSession:
             on_widget=self.requests.open_widget,
             on_drag=self.commands.dragged,
             on_right_click=self.commands.right_clicked,
+            may_close=lambda page: len(self.pages) > 1,
         )
         self.warnings: list[dict[str, str]] = []
         self.launched: Launched | None = None
@@ -211,6 +213,7 @@ class LiveSession:
 
     async def resume(self) -> None:
         if self.phase == "paused":
+            self.ledger.excuse()
             self.set_phase("recording")
             await self.listen()
 
@@ -332,6 +335,7 @@ class LiveSession:
             step=entry.step.as_json(),
             position=entry.position,
             wording=entry.words,
+            locator=entry.locator,
         )
 
     def _lost(self) -> None:

@@ -56,7 +56,8 @@ _DESCRIBE = """(found) => {
   const tag = found.tagName.toLowerCase();
   const type = (tag === 'input' ? found.type : '') || '';
   const cut = (text, longest) => String(text ?? '').replace(/\\s+/g, ' ').trim().slice(0, longest);
-  const label = found.labels && found.labels.length ? found.labels[0].innerText : '';
+  const worded = (label) => { const copy = label.cloneNode(true); for (const control of copy.querySelectorAll('select, textarea, datalist')) control.remove(); return copy.textContent; };
+  const label = found.labels && found.labels.length ? worded(found.labels[0]) : '';
   const labelled = (found.getAttribute('aria-labelledby') || '').split(/\\s+/).filter(Boolean)
     .map((id) => found.getRootNode().getElementById?.(id)?.textContent || '').join(' ');
   const implied = { a: found.hasAttribute('href') ? 'link' : '', button: 'button', select: found.multiple || found.size > 1 ? 'listbox' : 'combobox',

@@ -89,6 +89,7 @@ FORMS: dict[str, Form] = {
     "hover": Form(_X_Y),
     "drag": Form({"from": Field("point"), "to": Field("point")}),
     "inspect": Form(_X_Y, control=False, queued=False),
+    "picture": Form({"key": Field("text", longest=40)}, control=False, queued=False),
     "locate": Form({"selector": Field("text", longest=2_000)}),
     "assert": Form(
         {

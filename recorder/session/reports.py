@@ -12,7 +12,7 @@ from recorder.adapter import Recorded, RecordedAction, UntrustedAction
 from recorder.selectors import SelectorRefused, parse_selector
 from recorder.session.gestures import Gesture, Ledger
 from recorder.session.marks import describe, described
-from recorder.session.pages import Pages
+from recorder.session.pages import Pages, Tab
 from recorder.session.stepbook import Entry, StepBook
 from recorder.session.typed_secrets import TypedSecrets
 from recorder.steps import Action
@@ -70,6 +70,24 @@ class Reports:
     async def drained(self) -> None:
         await self._waiting.join()
 
+    def closed(self, tab: Tab) -> None:
+        """Record the click that closed its tab: the recorder died with the page before it told."""
+        for gesture in self._ledger.lost(tab.page):
+            if not self.listening or gesture.target is None:
+                continue
+            entry = self._book.add(
+                action=Action.CLICK,
+                page=tab.alias,
+                url=tab.page.url,
+                selector=gesture.selector,
+                params={"button": "left", "click_count": gesture.click_count, "modifiers": []},
+                element=gesture.target.element,
+                signals=tuple(gesture.signals),
+                source="console",
+                began_at=gesture.began_at,
+            )
+            gesture.step_key = entry.step.key
+
     async def _digest(self, report: Recorded) -> None:
         tab = self._pages.of(report.page)
         action = report.action
@@ -108,6 +126,7 @@ class Reports:
             params=params,
             element=described(info),
             signals=tuple(gesture.signals),
+            began_at=gesture.began_at,
         )
         gesture.step_key = entry.step.key
         self._on_step(page, entry, True)

@@ -121,7 +121,7 @@ class LiveServer:
             control=control_for(live.audience, viewer),
             phase=live.phase,
             pages=live.stage.pages_json(),
-            steps=[entry.as_json() for entry in live.book],
+            steps=[{**entry.as_json(), "locator": entry.locator} for entry in live.book],
             url=live.clean(live.pages.current().page.url) if live.pages.front else "",
             requests=live.requests.as_json(),
         )
@@ -142,8 +142,8 @@ class LiveServer:
             return
         if command.form.queued:
             await self._enqueue(viewer, command)
-        elif command.type in {"dialog", "inspect"}:
-            # Both may take a while, and nothing may wait for them.
+        elif command.type in {"dialog", "inspect", "picture"}:
+            # They may take a while, and nothing may wait for them.
             aside = asyncio.create_task(self._perform(viewer, command))
             self._aside.add(aside)
             aside.add_done_callback(self._aside.discard)

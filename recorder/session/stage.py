@@ -31,7 +31,8 @@ _LOCAL = ("about:", "blob:", "data:", "http:", "https:", "chrome-error:")
 
 
 class Stage:
-    """`notice(level, code, text)` tells operators; `refused(url, code, message)` the job as well."""
+    """`notice(level, code, text)` tells operators; `refused(url, code, message)` the job as well;
+    `gone(tab)` hears of tabs that close."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Stage:
         screencast: Screencast,
         notice: Callable[[str, str, str], None],
         refused: Callable[[str, str, str], None],
+        gone: Callable[[Tab], None],
         clean: Callable[[Any], Any],
     ) -> None:
         self._pages = pages
@@ -52,6 +54,7 @@ class Stage:
         self._screencast = screencast
         self._notice = notice
         self._refused = refused
+        self._gone = gone
         self._clean = clean
         self._background: set[asyncio.Task[Any]] = set()
         self._expected: set[Page] = set()
@@ -142,6 +145,7 @@ class Stage:
     async def _closed(self, tab: Tab) -> None:
         if self.requests is not None:
             self.requests.forget(tab.page)
+        self._gone(tab)
         front = self._pages.remove(tab.alias)
         if self.ending:
             return

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from time import time
 from typing import Any, Literal
 
+from recorder.selectors import SelectorRefused, python_for
 from recorder.steps import Action, Signal, Step
 from recorder.wording import wording
 
@@ -19,16 +21,26 @@ class UnknownStep(Exception):
 
 @dataclass(kw_only=True)
 class Entry:
-    """A step and what a person did with it. `position` counts from 1 and never changes."""
+    """A step and what a person did with it. `position` counts from 1 and never changes;
+    `began_at` is when its gesture began, in seconds since 1970."""
 
     step: Step
     position: int
+    began_at: float
     own_words: str = ""
     deleted: bool = False
 
     @property
     def words(self) -> str:
         return self.own_words or wording(self.step)
+
+    @property
+    def locator(self) -> str:
+        """The step's selector as a person reads it."""
+        try:
+            return python_for(self.step.selector) if self.step.selector else ""
+        except SelectorRefused:
+            return ""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -67,6 +79,7 @@ class StepBook:
         signals: tuple[Signal, ...] = (),
         source: str = "recorder",
         flags: tuple[str, ...] = (),
+        began_at: float | None = None,
     ) -> Entry:
         self._made += 1
         step = Step(
@@ -82,7 +95,7 @@ class StepBook:
             source=source,
             flags=flags,
         )
-        entry = Entry(step=self._cleaned(step), position=self._made)
+        entry = Entry(step=self._cleaned(step), position=self._made, began_at=began_at or time())
         self._entries[step.key] = entry
         self._tell("added", entry)
         return entry
