@@ -36,8 +36,9 @@ class Job(models.Model):
     name = models.CharField(max_length=200, blank=True)
     options = models.JSONField(default=dict)
     tags = models.JSONField(default=list)
+    # Without an index of its own, here and below: one that begins with the same column is there.
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="jobs"
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="jobs", db_index=False
     )
     parent = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children"
@@ -127,7 +128,7 @@ class Attempt(models.Model):
         TIMED_OUT = "timed_out"
         CANCELLED = "cancelled"
 
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts", db_index=False)
     number = models.PositiveIntegerField()
     worker = models.CharField(max_length=120)
     started_at = models.DateTimeField()
@@ -147,7 +148,7 @@ class Attempt(models.Model):
 class JobEvent(models.Model):
     """An append-only fact in a job's life; `seq` has no gaps within its job."""
 
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events")
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events", db_index=False)
     seq = models.PositiveBigIntegerField()
     type = models.CharField(max_length=60)
     data = models.JSONField(default=dict)
@@ -165,7 +166,7 @@ class JobEvent(models.Model):
 class Artifact(models.Model):
     """A file that a job produced. Shown only once its attempt ended (`visible`)."""
 
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="artifacts")
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="artifacts", db_index=False)
     attempt = models.PositiveIntegerField()
     path = models.CharField(max_length=400)
     kind = models.CharField(max_length=40)

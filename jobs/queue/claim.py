@@ -3,12 +3,12 @@
 from functools import cache
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
 from jobs import events, registry
 from jobs.models import Job
 from jobs.queue.clock import now_sql
-from jobs.queue.ledger import Ledger
+from jobs.queue.ledger import Ledger, ledger
 from jobs.queue.rows import changed_job
 
 # Any number that no other advisory lock of this database uses.
@@ -21,30 +21,27 @@ def claim(*, queue: str, worker: str) -> Job | None:
     Best: the highest priority, then the oldest. The attempt, its row and its first events commit
     together.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
-        ledger = Ledger(cursor)
-        job = take(queue=queue, worker=worker, ledger=ledger)
-        ledger.write()
-        return job
+    with ledger() as opened:
+        return take(queue=queue, worker=worker, into=opened)
 
 
-def take(*, queue: str, worker: str, ledger: Ledger) -> Job | None:
+def take(*, queue: str, worker: str, into: Ledger) -> Job | None:
     """`claim` within the caller's transaction; complete once the ledger is written."""
     limits = _limits(queue)
     vendor = connection.vendor
     if limits and vendor == "postgresql":
         # Two claims that count at once would both find room for one more.
-        ledger.cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LIMITS_LOCK])
+        into.cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LIMITS_LOCK])
     job = changed_job(
-        cursor=ledger.cursor,
+        cursor=into.cursor,
         sql=_claim_sql(vendor, len(limits), settings.LEASE_S),
         params=[worker, queue, *_limit_params(limits)],
     )
     if job is not None:
-        ledger.attempt_started(job)
+        into.attempt_started(job)
         started = {"number": job.attempt, "worker": worker}
         facts = [(events.ATTEMPT_STARTED, started), (events.JOB_STATE_CHANGED, events.job_dto(job))]
-        ledger.facts(job, facts, attempt=job.attempt)
+        into.facts(job, facts, attempt=job.attempt)
     return job
 
 

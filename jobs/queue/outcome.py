@@ -8,13 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
 from jobs import artifacts, events
 from jobs.models import Attempt, Job, Status
 from jobs.queue import wake
 from jobs.queue.clock import now_sql
-from jobs.queue.ledger import Ledger
+from jobs.queue.ledger import Ledger, ledger
 from jobs.queue.rows import changed_job
 from jobs.reasons import Reason
 from jobs.registry import Kind
@@ -48,18 +48,15 @@ def end_attempt(
     this attempt become visible. With `lease_lost` only while the lease is over.
     None: the attempt did not own the job any more, and nothing was written.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
-        ledger = Ledger(cursor)
-        job = end(
+    with ledger() as opened:
+        return end(
             job_id=job_id,
             attempt=attempt,
             outcome=outcome,
             kind=kind,
             lease_lost=lease_lost,
-            ledger=ledger,
+            into=opened,
         )
-        ledger.write()
-        return job
 
 
 def end(
@@ -68,7 +65,7 @@ def end(
     attempt: int,
     outcome: Outcome,
     kind: Kind | None,
-    ledger: Ledger,
+    into: Ledger,
     lease_lost: bool = False,
 ) -> Job | None:
     """`end_attempt` within the caller's transaction; complete once the ledger is written."""
@@ -79,7 +76,7 @@ def end(
     if outcome.again and kind is not None:
         delay = now_sql(plus_s=backoff_s(kind=kind, attempt=attempt))
         job = changed_job(
-            cursor=ledger.cursor,
+            cursor=into.cursor,
             sql=_retry_sql(outcome.ended, delay, _fence(lease_lost)),
             params=[error, *fenced],
         )
@@ -88,7 +85,7 @@ def end(
         result = None if outcome.result is None else events.to_json(outcome.result)
         metrics = events.to_json(dict(outcome.metrics)) if outcome.metrics else "{}"
         job = changed_job(
-            cursor=ledger.cursor,
+            cursor=into.cursor,
             sql=_final_sql(vendor, outcome.ended, lease_lost),
             params=[status, reason, error, result, metrics, *fenced],
         )
@@ -102,9 +99,9 @@ def end(
         "reason": str(outcome.reason),
         "error": error,
     }
-    ledger.attempt_ended(job, **ended)  # type: ignore[arg-type]
+    into.attempt_ended(job, **ended)  # type: ignore[arg-type]
     facts = [(events.ATTEMPT_ENDED, ended), (events.JOB_STATE_CHANGED, events.job_dto(job))]
-    ledger.facts(job, facts, attempt=attempt)
+    into.facts(job, facts, attempt=attempt)
     if job.status == Status.QUEUED:
         wake.notify(wake.QUEUE)
     return job

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import DatabaseError, connections
 
 from jobs import artifacts, events, registry
 from jobs.events import Superseded
@@ -20,7 +20,7 @@ from jobs.queue.body import Interrupted, opened_options, run_body
 from jobs.queue.capture import Capture
 from jobs.queue.claim import claim, take
 from jobs.queue.isolation import run_isolated
-from jobs.queue.ledger import Ledger
+from jobs.queue.ledger import ledger
 from jobs.queue.outcome import Ended, Outcome, end
 from jobs.queue.turn import turn
 from jobs.queue.watch import Watch
@@ -136,15 +136,13 @@ class Worker:
     ) -> Job | None:
         def write(claim_next: bool) -> tuple[Job | None, Job | None]:
             # One commit for two steps; the commit is what costs.
-            with turn(), transaction.atomic(), connection.cursor() as cursor:
-                ledger = Ledger(cursor)
+            with turn(), ledger() as opened:
                 ended = end(
-                    job_id=job.id, attempt=job.attempt, outcome=outcome, kind=kind, ledger=ledger
+                    job_id=job.id, attempt=job.attempt, outcome=outcome, kind=kind, into=opened
                 )
                 following = None
                 if claim_next:
-                    following = take(queue=self.queue, worker=self.name, ledger=ledger)
-                ledger.write()
+                    following = take(queue=self.queue, worker=self.name, into=opened)
                 return ended, following
 
         try:
