@@ -271,6 +271,7 @@ class WorkerAdmin(ReadOnly):
     list_display_links = None
     list_select_related = ("job",)
     list_filter = ("queue",)
+    paginator = console.CappedPaginator
     show_facets = admin.ShowFacets.NEVER
 
     @admin.display(description="Working on")

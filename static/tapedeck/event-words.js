@@ -36,6 +36,7 @@ export function eventWords(event) {
   } catch {
     // A shape of another version: shown like an unknown type.
   }
+  if (event.type.endsWith(".phase_changed") && event.data?.phase) return `Phase: ${event.data.phase}`;
   const outcome = OUTCOME.exec(event.type);
   if (outcome && event.data) return outcomeWords(event.data, outcome[1], outcome[2]);
   // A kind's own sentence, where its event has one; else its facts.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import console
+from jobs import console, registry
 from jobs.models import Attempt, Job, Status
 from jobs.secrets import seal
 from tests.jobs.conftest import stored_artifact, stored_job
@@ -148,6 +149,28 @@ def test_rows_are_read_only(people: dict[str, User]) -> None:
     assert Job.objects.get(pk=job.pk).name == "A job"
 
 
+def test_a_job_links_to_the_page_of_its_kind(
+    people: dict[str, User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(people["owner"])
+    job, plain = stored_job(owner=people["owner"]), stored_job(owner=people["owner"], name="plain")
+    unknown = stored_job(owner=people["owner"], kind="test.of_an_earlier_version")
+    kind = replace(
+        registry.get("test.noop"),
+        page=lambda one: "" if one.name == "plain" else f"/shelf/{one.pk}?a&b",
+        page_label="Its shelf",
+    )
+    monkeypatch.setitem(registry._kinds, kind.name, kind)
+
+    def page_of(one: Job) -> str:
+        return client.get(f"{LIST}{one.pk}/change/").content.decode()
+
+    assert f'href="/shelf/{job.pk}?a&amp;b"' in page_of(job)
+    assert "Its shelf" in page_of(job)
+    assert "Its shelf" not in page_of(plain)
+    assert "Its shelf" not in page_of(unknown)
+
+
 def test_cancelling_in_bulk_asks_then_says_what_happened(people: dict[str, User]) -> None:
     waiting = stored_job(owner=people["owner"])
     running = stored_job(owner=people["owner"], status=Status.RUNNING)
@@ -163,6 +186,7 @@ def test_cancelling_in_bulk_asks_then_says_what_happened(people: dict[str, User]
     assert Job.objects.get(pk=waiting.pk).status == Status.QUEUED
     done = client.post(LIST, {**chosen, "confirmed": "yes", "reason": "wrong site"}, follow=True)
     assert "1 cancelled, 1 asked to stop, 1 already ended" in done.content.decode()
+    assert f'href="{LIST}?status__exact=cancelled">Show cancelled jobs</a>' in done.content.decode()
     assert Job.objects.get(pk=waiting.pk).cancel_reason == "wrong site"
     assert Job.objects.get(pk=running.pk).cancel_requested_at is not None
     assert Job.objects.get(pk=theirs.pk).status == Status.QUEUED

@@ -143,6 +143,15 @@ def test_a_running_job_is_cancelled_with_a_reason(
     assert (ended.status, ended.cancel_reason) == (Status.CANCELLED, "<b>wrong</b> page")
 
 
+def test_the_first_job_of_all_wakes_the_dashboard(page: Page, owner: User) -> None:
+    page.goto("/admin/")
+    expect(page.get_by_role("heading", name="Record your first flow")).to_be_visible()
+    job = stored_job(owner=owner, name="The first")
+    expect(page.locator(f'job-table [data-job="{job.pk}"]')).to_contain_text("The first")
+    expect(page.get_by_role("heading", name="Record your first flow")).to_be_hidden()
+    expect(page.locator('[data-figure="queued"]')).to_have_text("1")
+
+
 def test_events_come_once_each_though_the_server_dies(page: Page, web: Web, owner: User) -> None:
     job = stored_job(owner=owner, status=Status.RUNNING)
     emit(job, "attempt.started", number=1, worker="w")
