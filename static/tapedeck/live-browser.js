@@ -114,12 +114,13 @@ export class LiveBrowser extends HTMLElement {
       banner: make("div", { className: "td-live-banner", hidden: true }),
       notices: make("div", { className: "td-live-notices" }),
       cover: make("div", { className: "td-live-cover", hidden: true }),
-      hint: make("div", { className: "td-live-hint", hidden: true }),
+      hint: make("div", { className: "td-live-hint" }),
     };
     this.#bars.stop.classList.add("td-live-stop");
     this.#bars.tabs.setAttribute("role", "tablist");
     this.#bars.tabs.setAttribute("aria-label", "Tabs of the recorded browser");
     this.#bars.notices.setAttribute("role", "status");
+    this.#bars.hint.setAttribute("role", "status");
     this.#bars.banner.setAttribute("role", "status");
     this.#bars.cover.setAttribute("role", "status");
     this.#bars.nav = make(
@@ -143,7 +144,8 @@ export class LiveBrowser extends HTMLElement {
       this.#bars.tabs,
       this.#bars.nav,
       this.#bars.banner,
-      make("div", { className: "td-live-stage" }, this.#screen, this.#bars.cover, this.#bars.hint, this.#bars.notices),
+      make("div", { className: "td-live-stage" }, this.#screen, this.#bars.cover, this.#bars.notices),
+      this.#bars.hint,
     );
   }
 
@@ -310,8 +312,12 @@ export class LiveBrowser extends HTMLElement {
       assert: "Point at an element and click it to say what must hold. Esc leaves.",
       drag: "Press where the drag starts, release where it ends. Esc leaves.",
     }[this.#screen.mode];
-    hint.textContent = text ?? (this.#phase === "paused" ? "Paused: what you do here leaves no steps." : "");
-    hint.hidden = !hint.textContent;
+    const paused = this.#phase === "paused";
+    const idle = !this.#control.mine
+      ? "You are watching. Pointing and typing here does nothing."
+      : "Right-click for hover, assertions and the locator. F6 gives the keyboard back to the console.";
+    hint.textContent = text ?? (paused ? "Paused: what you do here leaves no steps." : idle);
+    hint.classList.toggle("td-active", Boolean(text) || paused);
   }
 
   #pointed({ kind, ...at }) {
@@ -357,8 +363,9 @@ export class LiveBrowser extends HTMLElement {
     const url = this.#pages.find(({ active }) => active)?.url ?? "";
     const answer = await askAssertion(this.#screen, { inspected, kind, url });
     this.#screen.outline(null);
-    if (answer && (await this.#ask({ type: "assert", x: at.x, y: at.y, ...answer }))) this.#setMode("use");
+    // At once, not after the answer: what is typed next is meant for the page.
     this.#screen.focusKeys();
+    if (answer && (await this.#ask({ type: "assert", x: at.x, y: at.y, ...answer }))) this.#setMode("use");
   }
 
   #menu({ clientX, clientY, ...at }) {

@@ -112,6 +112,7 @@ export class LiveScreen extends HTMLElement {
     if (!this.#frame || !this.#bitmap) return;
     const { width, height } = this.#frame;
     this.style.setProperty("--live-ratio", `${width} / ${height}`);
+    this.style.setProperty("--live-width", `${width}px`);
     const shown = this.#canvas.getBoundingClientRect();
     if (!shown.width) return;
     const scale = Math.min(window.devicePixelRatio || 1, 2);

@@ -8,6 +8,7 @@ import { LiveSocket } from "./live-socket.js";
 import { call } from "./recording-api.js";
 
 const REFRESH_AFTER_MS = 150;
+const THUMBNAIL_PX = 192;
 const FLOOR_MS = { queued: 1500, starting: 1500, saving: 1500, verifying: 1500 };
 const LABELS = {
   queued: "Queued",
@@ -50,6 +51,7 @@ class RecordingLive extends HTMLElement {
       this.#refreshSoon();
     });
     this.#browser.addEventListener("stop", () => this.#stop());
+    this.#list.addEventListener("seen", ({ detail }) => this.#fetchPicture(detail.key));
     this.#list.addEventListener("edit", ({ detail }) => this.#command("editStep", detail));
     this.#list.addEventListener("remove", ({ detail }) => this.#command("deleteStep", detail));
     this.#list.addEventListener("restore", ({ detail }) => this.#command("restoreStep", detail));
@@ -175,25 +177,25 @@ class RecordingLive extends HTMLElement {
   #stepped(told) {
     const { key } = told.step;
     const before = this.#live.get(key);
-    this.#live.set(key, { ...before, ...told, deleted: told.op === "removed" });
+    // A late change of a deleted step (its picture) does not bring it back.
+    const deleted = { removed: true, restored: false }[told.op] ?? before?.deleted ?? false;
+    this.#live.set(key, { ...before, ...told, deleted });
     if (told.op === "added") {
       const picture = this.#browser.thumbnail();
       if (picture) this.#thumbnails.set(key, picture);
     }
     this.#drawSteps();
-    this.#refreshSoon(); // the locator in Python comes from the server
   }
 
   #drawSteps() {
-    const stored = new Map((this.#detail?.steps ?? []).map((step) => [step.key, step]));
     let steps = this.#detail?.steps ?? [];
     if (this.#joined) {
       steps = [...this.#live.values()]
         .sort((a, b) => a.position - b.position)
-        .map(({ step, wording, deleted }) => ({
+        .map(({ step, wording, locator, deleted }) => ({
           ...step,
           wording,
-          locator: stored.get(step.key)?.selector === step.selector ? stored.get(step.key).locator : "",
+          locator,
           alternatives: [],
           deletedAt: deleted ? "now" : null,
         }));
@@ -204,6 +206,19 @@ class RecordingLive extends HTMLElement {
     const kept = steps.filter(({ number }) => number !== null).length;
     this.querySelector("[data-count]").textContent = String(kept);
     this.querySelector("[data-nothing]").hidden = steps.length > 0;
+  }
+
+  // A viewer who came later, or before the page was drawn, asks the session for what it kept.
+  async #fetchPicture(key) {
+    if (this.#thumbnails.has(key) || !this.#live.get(key)?.step.screenshot) return;
+    this.#thumbnails.set(key, "");
+    try {
+      const { contentType, base64 } = await this.#socket.ask({ type: "picture", key });
+      this.#thumbnails.set(key, await smaller(`data:${contentType};base64,${base64}`));
+      this.#drawSteps();
+    } catch {
+      this.#thumbnails.delete(key); // no connection just now: asked again when it is next in view
+    }
   }
 
   async #command(type, fields) {
@@ -239,6 +254,18 @@ class RecordingLive extends HTMLElement {
       this.#status(error.message);
     }
   }
+}
+
+/** The picture, small: a long recording has hundreds of them. */
+async function smaller(url) {
+  const image = new Image();
+  image.src = url;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = THUMBNAIL_PX;
+  canvas.height = Math.max(1, Math.round((THUMBNAIL_PX * image.height) / image.width));
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  return canvas.toDataURL("image/jpeg", 0.7);
 }
 
 customElements.define("recording-live", RecordingLive);

@@ -1,10 +1,12 @@
 // <step-list>: the steps of a recording, while it runs and after.
 //
 // `show(steps)` draws them; each has key, number, wording, locator, flags, deletedAt and, where
-// known, screenshotUrl and alternatives. Emits "edit" {key, wording | selector}, "remove" {key}
-// and "restore" {key}; whoever listens carries it out and shows the steps again.
+// known, screenshotUrl or thumbnail, and alternatives. Emits "edit" {key, wording | selector},
+// "remove" {key} and "restore" {key}; whoever listens carries it out and shows the steps again;
+// and "seen" {key} when a step comes into view whose picture exists and is not here.
 
 import { icon, make } from "./dom.js";
+import { signalLines } from "./step-signals.js";
 
 const FLAGS = {
   forged: "No input of the operator explains this step: the page itself may have made it. It is not part of the test.",
@@ -15,6 +17,9 @@ export class StepList extends HTMLElement {
   #list = make("ol", { className: "td-steps" });
   #rows = new Map();
   #editing = null;
+  #seen = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) if (isIntersecting) this.#tell("seen", { key: target.id.slice("step-".length) });
+  });
 
   connectedCallback() {
     if (this.contains(this.#list)) return;
@@ -53,6 +58,7 @@ export class StepList extends HTMLElement {
       if (this.#list.children[index] !== known.row) this.#list.insertBefore(known.row, this.#list.children[index] ?? null);
     });
     this.toggleAttribute("data-empty", steps.length === 0);
+    this.toggleAttribute("data-pictures", steps.some((step) => step.screenshotUrl || step.thumbnail));
     if (added && follow && this.hasAttribute("follow")) this.scrollTop = this.scrollHeight;
   }
 
@@ -66,17 +72,16 @@ export class StepList extends HTMLElement {
     row.title = (step.flags ?? []).map((flag) => FLAGS[flag] ?? flag).join(" ");
     row.classList.toggle("td-failing", step.number !== null && step.number === failing);
     const picture = this.#picture(step);
+    // Observed anew it is told of at once, if it is in view.
+    this.#seen.unobserve(row);
+    if (step.screenshot && !step.thumbnail && !step.screenshotUrl) this.#seen.observe(row);
     const text = make("div", { className: "td-step-text" });
     text.append(make("div", { className: "td-step-wording", textContent: step.wording }));
     if (step.locator) text.append(make("code", { className: "td-step-locator", textContent: step.locator, title: step.locator }));
     for (const flag of repeated ? [] : (step.flags ?? [])) {
       text.append(make("p", { className: "td-step-flag" }, icon("flag"), make("span", { textContent: FLAGS[flag] ?? flag })));
     }
-    for (const { name, params } of step.signals ?? []) {
-      if (name === "navigation" && step.action === "navigate") continue; // what the step itself says
-      const words = Object.values(params ?? {}).filter((value) => typeof value === "string" && value).join(" · ");
-      text.append(make("p", { className: "td-step-signal", textContent: words ? `${name}: ${words}` : name }));
-    }
+    for (const line of signalLines(step)) text.append(make("p", { className: "td-step-signal", textContent: line }));
     if (step.alternatives?.length) text.append(this.#alternatives(step));
     const tools = make("div", { className: "td-step-tools" });
     if (this.editable) tools.append(...this.#tools(row, step, deleted));
