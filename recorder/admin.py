@@ -16,7 +16,7 @@ from unfold.admin import ModelAdmin
 
 from jobs.models import Status
 from recorder import pages, services
-from recorder.forms import NewRecordingForm
+from recorder.forms import NewRecordingForm, again
 from recorder.models import RecordingSession
 
 
@@ -157,7 +157,7 @@ class RecordingSessionAdmin(ModelAdmin):
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         form = NewRecordingForm(
-            request.POST or None, initial={"url": request.GET.get("url", "")}, user=request.user
+            request.POST or None, initial=self._initial(request), user=request.user
         )
         if request.method == "POST" and isinstance(request.user, User):
             session = form.start(by=request.user)
@@ -175,6 +175,12 @@ class RecordingSessionAdmin(ModelAdmin):
         return TemplateResponse(
             request, "admin/recorder/recordingsession/add.html", context, status=status
         )
+
+    def _initial(self, request: HttpRequest) -> dict[str, Any]:
+        """`?url=…`, or `?from=<recording>` for its address, name and options."""
+        earlier = request.GET.get("from")
+        session = self.get_object(request, earlier) if earlier else None
+        return again(session) if session else {"url": request.GET.get("url", "")}
 
     def change_view(
         self,

@@ -14,6 +14,7 @@ from unfold import widgets
 from jobs import registry
 from jobs.options import camel
 from jobs.registry import InvalidOptions
+from jobs.secrets import is_sealed
 from recorder import services
 from recorder.models import RecordingSession
 
@@ -220,6 +221,36 @@ def option_fields() -> Iterator[tuple[str, serializers.Field[Any, Any, Any, Any]
                 yield f"{name}{NESTED}{inner}", inner_field
         else:
             yield name, field
+
+
+def again(session: RecordingSession) -> dict[str, Any]:
+    """What the form begins with to record `session` once more; secrets are to be entered anew."""
+    initial: dict[str, Any] = {"url": session.url, "flow_name": session.flow_name}
+    stored = session.job.options
+    for name, field in option_fields():
+        outer, _, inner = name.partition(NESTED)
+        value = stored.get(outer)
+        if inner:
+            value = value.get(inner) if isinstance(value, dict) and not is_sealed(value) else None
+        if value is not None and not _has_secret(value):
+            initial[f"option_{name}"] = _typed(value, field)
+    return initial
+
+
+def _has_secret(value: Any) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return is_sealed(value) or any(map(_has_secret, inner))
+
+
+def _typed(value: Any, field: serializers.Field[Any, Any, Any, Any]) -> Any:
+    """`value` as a person would have typed it into the field that `_form_field` makes."""
+    if isinstance(field, serializers.DictField) and isinstance(value, dict):
+        return "\n".join(f"{name}: {text}" for name, text in value.items())
+    if isinstance(field, serializers.JSONField):
+        return json.dumps(value)
+    if isinstance(value, list) and not getattr(getattr(field, "child", None), "choices", None):
+        return ", ".join(map(str, value))
+    return value
 
 
 class NewRecordingForm(forms.Form):

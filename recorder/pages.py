@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
+from jobs.console import reason_words
 from jobs.events import time_dto
 from jobs.models import Artifact, Status
 from recorder.dto import artifact_url, session_detail_dto, viewer_url
@@ -120,7 +121,10 @@ def _ended(session: RecordingSession, detail: dict[str, Any]) -> dict[str, Any]:
     picture = of_replays.get((newest, FAILURE)) if newest else own.get(FAILURE)
     picture = picture or (failing["screenshotUrl"] if failing else None)
     return {
-        "banner": _banner(session, failing),
+        "banner": _banner(session, failing, detail),
+        "poster": next(
+            (step["screenshotUrl"] for step in detail["steps"] if step["screenshotUrl"]), None
+        ),
         "replays": replays,
         "failing": failing,
         "failing_picture": picture if session.verdict == RecordingSession.Verdict.FAILED else None,
@@ -154,7 +158,56 @@ def _files_of_replays(replays: list[dict[str, Any]]) -> dict[tuple[str, str], st
     return found
 
 
-def _banner(session: RecordingSession, failing: dict[str, Any] | None) -> dict[str, str]:
+# What a recording that broke off means to its operator: (title, what to do next).
+_BROKE = {
+    "url_unreachable": (
+        "The address could not be reached",
+        "Check that the site is up and that this machine can reach it, then record again.",
+    ),
+    "url_refused": (
+        "The address is refused",
+        "The egress policy of this console does not allow it. Record another address, or ask an administrator to allow this one.",
+    ),
+    "browser_crashed": (
+        "The browser ended unexpectedly",
+        "Record again; if it happens again, the job's log says more.",
+    ),
+    "browser_not_started": ("The browser did not start", "The job's log says more."),
+    "browser_not_found": ("No browser was found", "Install one as said above, then record again."),
+    "session_lost": ("The recording broke off", "Record again; the job's log says more."),
+    "crashed": ("The recording broke off", "Record again; the job's log says more."),
+    "worker_lost": (
+        "The worker was lost",
+        "Its machine or process ended while it recorded. Record again.",
+    ),
+    "timed_out": (
+        "The recording took longer than it may",
+        "Record again, in shorter parts or with a longer limit.",
+    ),
+    "storage_full": ("No space was left", "Free some disk space, then record again."),
+    "auth_state_missing": (
+        "There is no such signed-in state",
+        "Choose another one under “Start signed in as”, then record again.",
+    ),
+}
+
+
+def _kept(detail: dict[str, Any]) -> str:
+    """What is left of a recording that did not end as it should."""
+    steps, files = len(detail["steps"]), len(detail["artifacts"])
+    counted = [
+        f"{count} {word}{'' if count == 1 else 's'}"
+        for count, word in ((steps, "step"), (files, "file"))
+        if count
+    ]
+    if not counted:
+        return "Nothing was recorded before that."
+    return f"{' and '.join(counted)} recorded until then are kept below; they were not verified."
+
+
+def _banner(
+    session: RecordingSession, failing: dict[str, Any] | None, detail: dict[str, Any]
+) -> dict[str, str]:
     job = session.job
     match session.state:
         case "verified":
@@ -180,16 +233,18 @@ def _banner(session: RecordingSession, failing: dict[str, Any] | None) -> dict[s
                 "kind": "cancelled",
                 "icon": "cancel",
                 "title": "Cancelled",
-                "text": "What was recorded until then is kept below; it was not verified."
-                if session.code or session.steps.exists()
-                else "It was cancelled before anything was recorded.",
+                "text": f"{reason_words(job.reason)} {_kept(detail)}",
             }
         case "failed":
+            title, then = _BROKE.get(
+                job.reason, ("The recording failed", "The job's log says more.")
+            )
+            what = (job.error or reason_words(job.reason)).strip()
             return {
                 "kind": "failed",
                 "icon": "error",
-                "title": "The recording failed",
-                "text": job.error or job.reason,
+                "title": title,
+                "text": f"{what}\n{_kept(detail)} {then}",
             }
     return {
         "kind": "unverified",
