@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Literal
 
 from playwright._impl._async_base import mapping
+from playwright._impl.channel_owner import ApiZone
+from playwright._impl.utils.zones import _async_local_storage as _ZONE
+from playwright._impl.utils.zones import current_zone, empty_zone
 from playwright.async_api import BrowserContext, Error, Locator, Page
 
 PINNED = "1.65.2"
@@ -107,6 +110,29 @@ class Recording:
 
     def signal_added(self, page: Any, data: Any, code: Any) -> None:
         """Dialogs, popups and downloads come from Playwright's public events instead."""
+
+
+def keep_calls_out_of_traces() -> None:
+    """From now on no call of this process is a row of a trace, except those in `shown_in_trace`.
+
+    Each row costs two snapshots of the whole page, and a person's click is a dozen calls of
+    ours: seven times the time of the call, and a viewer full of "Evaluate".
+    """
+    # What runs in no zone runs in this one, listeners of events included.
+    empty_zone._data["apiZone"] = ApiZone(api_name="", frames=[], title=None, internal=True)
+
+
+@contextlib.contextmanager
+def shown_in_trace(title: str = "") -> Iterator[None]:
+    """The first call inside is a row of the trace, with a snapshot after it, under this title."""
+    zone = current_zone().with_(
+        "apiZone", ApiZone(api_name=title, frames=[], title=title or None, internal=False)
+    )
+    token = _ZONE.set(zone)
+    try:
+        yield
+    finally:
+        _ZONE.reset(token)
 
 
 def selector_of(locator: Locator) -> str:

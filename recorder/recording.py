@@ -10,8 +10,6 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
-from django.utils import timezone
-
 from jobs import artifacts
 from jobs.artifacts import ArtifactExists
 from jobs.models import Artifact, Job
@@ -19,12 +17,12 @@ from jobs.running import Cancelled, JobFailed, RunningJob, workdir_of
 from jobs.secrets import unseal
 from recorder import codegen
 from recorder.models import RecordingSession, Step
-from recorder.replay import replay
 from recorder.scrub import scrub_tree
 from recorder.session.saving import files_of
 from recorder.session_bridge import SessionProcess, vault_key
 from recorder.steps import Step as TypedStep
 from recorder.vault import Vault, VaultUnreadable, option_secrets, secret_name
+from recorder.verification import verify
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +32,7 @@ AUTH_STATE = codegen.AUTH_STATE
 def record(*, job: RunningJob) -> Mapping[str, Any]:
     """Run one recording to its end; the result of its job.
 
-    :raises JobFailed: with the session's reason, or `not_verified`.
+    :raises JobFailed: with the session's reason, `nothing_recorded` or `not_verified`.
     :raises Cancelled: after what there was is kept.
     """
     session = RecordingSession.objects.get(job_id=job.id)
@@ -60,6 +58,10 @@ def record(*, job: RunningJob) -> Mapping[str, Any]:
             f"The session's process ended without a word (exit code {code}).",
         )
         raise JobFailed(reason, message, result=flow.result())
+    if not flow.recorded:
+        # An empty test passes; that would verify nothing.
+        flow.phase(RecordingSession.Phase.ENDED)
+        raise JobFailed("nothing_recorded", "No step was recorded.", result=flow.result())
     if job.options.get("verify", True):
         flow.verify()
     flow.phase(RecordingSession.Phase.ENDED)
@@ -77,6 +79,7 @@ class _Flow:
         self._vault = _vault(job.workdir, key)
         self._options = dict(job.options)
         self._wordings = {row.key: row.wording for row in self._rows if row.wording}
+        self.recorded = any(not step.flags for step in self.steps)
         self.code = ""
 
     def keep(self) -> None:
@@ -119,27 +122,13 @@ class _Flow:
         :raises Cancelled: the job is to end; there is no verdict then.
         """
         self.phase(RecordingSession.Phase.VERIFYING)
-        folder = self._job.workdir
-        auth_state = folder / AUTH_STATE
-        outcome = replay(
+        outcome = verify(
             job=self._job,
+            session=self._session,
             code=self.code,
             steps=self.steps,
-            options=self._options,
             secrets=self._vault.values,
-            uploads=folder / "uploads",
-            into=folder / "verify",
-            wordings=self._wordings,
-            auth_state=auth_state if auth_state.exists() else None,
         )
-        verdicts = RecordingSession.Verdict
-        with self._job.fenced():
-            RecordingSession.objects.filter(pk=self._session.pk).update(
-                verdict=verdicts.VERIFIED if outcome.passed else verdicts.FAILED,
-                verdict_reason=outcome.reason,
-                failing_step=outcome.failing_step,
-                verified_at=timezone.now(),
-            )
         if not outcome.passed:
             self.phase(RecordingSession.Phase.ENDED)
             raise JobFailed("not_verified", outcome.reason, result=self.result())

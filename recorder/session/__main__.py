@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 _PR_SET_PDEATHSIG = 1
+# A first page that was stopped before it came; the job waits longer than this for the end.
+_STARTS_WITHIN_S = 35.0
 
 
 def die_with_parent() -> None:
@@ -38,6 +40,7 @@ async def main() -> int:
 
     from jobs.browser import driver_environment
     from jobs.egress import Policy
+    from recorder.adapter import keep_calls_out_of_traces
     from recorder.session.channel import Channel
     from recorder.session.config import BadConfig, Config
 
@@ -50,6 +53,7 @@ async def main() -> int:
     os.environ.update(driver_environment(scratch=config.scratch))
     os.environ["NODE_OPTIONS"] = f"--require={Path(__file__).with_name('driver_guard.cjs')}"
     policy = Policy.from_settings()
+    keep_calls_out_of_traces()
     async with async_playwright() as playwright:
         return await _session(playwright, config, channel, policy)
 
@@ -70,6 +74,14 @@ async def _session(playwright: Playwright, config: Config, channel: Channel, pol
         starting = asyncio.ensure_future(live.start(playwright))
         waited: set[asyncio.Future[Any]] = {starting, stop}
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done() and stop.result() == "stopped":
+            # A recording begins with its first page: whoever stops this early waits for that.
+            await asyncio.wait({starting}, timeout=_STARTS_WITHIN_S)
+            if not starting.done():
+                starting.cancel()
+                raise SessionFailed(
+                    "nothing_recorded", "Stopped before the first page was there; it did not come."
+                )
         if starting.done():
             starting.result()
             channel.send("started", address=await server.start())

@@ -8,12 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from playwright.async_api import Error, Page
+from playwright.async_api import Error, FloatRect, Page
 
 from jobs.egress import EgressRefused
+from recorder.adapter import shown_in_trace
 from recorder.selectors import SelectorRefused, parse_selector, python_for
 from recorder.session.addresses import as_url
-from recorder.session.gestures import UNRECORDED_AFTER_S
+from recorder.session.gestures import UNRECORDED_AFTER_S, Gesture
+from recorder.session.inputs import Drag
 from recorder.session.marks import Target, at_point, described, patient, selector_for
 from recorder.session.stage import console_gesture
 from recorder.session.stepbook import Entry
@@ -31,6 +33,11 @@ _GROWN = """([x, y]) => {
   let height = document.documentElement.scrollHeight;
   for (let node = document.elementFromPoint(x, y); node; node = node.parentElement) height += node.scrollHeight;
   return height;
+}"""
+_SHOWN = """(found) => {
+  const rect = found.getBoundingClientRect();
+  const met = found.getRootNode().elementFromPoint(rect.x + rect.width / 2, rect.y + rect.height / 2);
+  return !!met && found.contains(met);
 }"""
 
 
@@ -54,8 +61,13 @@ class Commands:
         """:raises CommandFailed and what Playwright raises."""
         if type not in {"picture", "wheel"}:
             await self.settle_scroll()
+        moves = type == "mouse" and values["kind"] == "move"
+        if type != "picture" and not moves:
+            # What comes next may be looking only; the picture is taken meanwhile.
+            self._live.moments.expect_next(typing=type in {"key", "text"})
         if type in _MAKE_STEPS:
             await self._caught_up()
+            await self._live.moments.before_next()
         self._began_at = time()
         done: Callable[[Mapping[str, Any]], Awaitable[Answer]] = getattr(self, f"do_{type}")
         return await done(values)
@@ -150,7 +162,8 @@ class Commands:
         page = self._page
         target = await self._target(page, values)
         selector = await selector_for(target)
-        await page.mouse.move(values["x"], values["y"])
+        with shown_in_trace("Point"):
+            await page.mouse.move(values["x"], values["y"])
         entry = self._step(page, Action.HOVER, selector=selector, element=target.element)
         return {"key": entry.step.key} if entry else None
 
@@ -166,7 +179,8 @@ class Commands:
             # Two moves at least: drag and drop starts with the first that leaves its place.
             await page.mouse.move((start["x"] + end["x"]) / 2, (start["y"] + end["y"]) / 2, steps=3)
             await page.mouse.move(end["x"], end["y"], steps=3)
-            await page.mouse.up()
+            with shown_in_trace("Drop"):
+                await page.mouse.up()
         finally:
             await self._live.listen()
         entry = self._step(
@@ -178,25 +192,43 @@ class Commands:
         )
         return {"key": entry.step.key} if entry else None
 
-    async def dragged(
-        self, page: Page, start: Target, end: Target, names: tuple[str, str] | None
-    ) -> None:
-        """A drag made by hand is over. `names`: selectors that were found while it went on."""
+    async def dragged(self, drag: Drag) -> None:
+        """A drag made by hand is over."""
         try:
-            names = names or (await selector_for(start), await selector_for(end))
+            source = drag.source or await selector_for(drag.start)
+            if drag.names:
+                source, onto = drag.names
+            else:
+                onto = await selector_for(drag.onto) if drag.onto else ""
         except Error:
             self._live.unrecorded("drag")
             return
-        if names[0] == names[1]:
-            self._live.unrecorded("drag")
-        else:
-            self._step(
-                page,
-                Action.DRAG,
-                selector=names[0],
-                params={"target": names[1]},
-                element=start.element,
-            )
+        params: dict[str, Any] = {"target": onto}
+        if not onto or onto == source:
+            params = {"by": _rounded(drag.by), "source_position": _rounded(drag.grabbed)}
+        self._step(
+            drag.page, Action.DRAG, selector=source, params=params, element=drag.start.element
+        )
+
+    async def pressed(
+        self, page: Page, gesture: Gesture, press: Callable[[], Awaitable[None]]
+    ) -> None:
+        """A letter outside any field, a shortcut of the page: the recorder tells of none."""
+        await self._caught_up()
+        moments, target = self._live.moments, gesture.target
+        await moments.before_next()
+        entry = self._step(
+            page,
+            Action.PRESS,
+            params={"key": gesture.key},
+            element=target.element if target else None,
+            picture=False,
+        )
+        gesture.step_key = entry.step.key if entry else None
+        async with moments.making(page, title=f"Press {gesture.key}") as moment:
+            await press()
+        if entry is not None:
+            moments.attach(entry, moment)
 
     async def right_clicked(
         self, page: Page, target: Target | None, click: Callable[[], Awaitable[None]]
@@ -205,7 +237,8 @@ class Commands:
         selector = await patient(selector_for(target)) if target is not None else None
         await self._live.recording.stop()
         try:
-            await click()
+            with shown_in_trace("Click"):
+                await click()
         finally:
             await self._live.listen()
         if target is None or selector is None:
@@ -220,7 +253,7 @@ class Commands:
         )
 
     async def do_inspect(self, values: Mapping[str, Any]) -> Answer:
-        target = await self._target(self._page, values)
+        target = await self._target(self._page, values, seen=True)
         selector = await selector_for(target)
         return {
             "rect": dict(target.rect),
@@ -247,8 +280,13 @@ class Commands:
             raise CommandFailed("bad_message", f"selector: {refused}") from refused
         locator = page.locator(values["selector"]).first
         try:
-            await locator.scroll_into_view_if_needed(timeout=5_000)
-            rect = await locator.bounding_box(timeout=5_000)
+            shown, rect = await asyncio.gather(
+                locator.evaluate(_SHOWN, timeout=5_000), locator.bounding_box(timeout=5_000)
+            )
+            if not shown or rect is None or not _in_view(rect, page):
+                # Waits for two frames of the page; most elements are in sight already.
+                await locator.scroll_into_view_if_needed(timeout=5_000)
+                rect = await locator.bounding_box(timeout=5_000)
         except Error as error:
             raise CommandFailed(
                 "no_element", f"Nothing is found by this selector: {error.message[:300]}"
@@ -266,7 +304,7 @@ class Commands:
             return {"key": entry.step.key} if entry else None
         if "x" not in values or "y" not in values:
             raise CommandFailed("bad_message", "x, y: are missing.")
-        target = await self._target(page, values)
+        target = await self._target(page, values, seen=True)
         action, params = await self._assertion(kind, expected, target)
         entry = self._step(
             page,
@@ -357,7 +395,8 @@ class Commands:
         self._step(page, action, picture=False)
         try:
             try:
-                await go(page)
+                with shown_in_trace():
+                    await go(page)
             except Error as error:
                 # Chromium says so while it still swaps the page of the step before.
                 if "Not attached to an active page" not in error.message:
@@ -370,8 +409,8 @@ class Commands:
         self._live.picture_last(page)
         return {"url": page.url, "changed": page.url != before}
 
-    async def _target(self, page: Page, point: Mapping[str, Any]) -> Target:
-        target = await patient(at_point(page, point["x"], point["y"]))
+    async def _target(self, page: Page, point: Mapping[str, Any], *, seen: bool = False) -> Target:
+        target = await patient(at_point(page, point["x"], point["y"], seen=seen))
         if target is None:
             raise CommandFailed("no_element", "There is no element at this point.")
         return target
@@ -403,8 +442,18 @@ class Commands:
         )
         self._live.ledger.add(console_gesture(page, entry.step.key))
         if picture:
-            self._live.evidence.collect(page, entry)
+            self._live.moments.attach(entry, self._live.moments.begin(page))
         return entry
+
+
+def _in_view(rect: FloatRect, page: Page) -> bool:
+    size = page.viewport_size or {"width": 0, "height": 0}
+    return (
+        rect["x"] >= 0
+        and rect["y"] >= 0
+        and rect["x"] + rect["width"] <= size["width"]
+        and rect["y"] + rect["height"] <= size["height"]
+    )
 
 
 async def open_url(page: Page, url: str) -> None:
@@ -413,7 +462,8 @@ async def open_url(page: Page, url: str) -> None:
     :raises CommandFailed: url_refused or url_unreachable, by the proxy's or the browser's word.
     """
     try:
-        answer = await page.goto(url, wait_until="commit", timeout=30_000)
+        with shown_in_trace():
+            answer = await page.goto(url, wait_until="commit", timeout=30_000)
     except Error as error:
         why = error.message.splitlines()[0].removeprefix("Page.goto: ")
         raise CommandFailed("url_unreachable", why) from error
@@ -432,3 +482,7 @@ def _python(selector: str) -> str:
         return python_for(selector, page="page")
     except SelectorRefused:
         return ""
+
+
+def _rounded(point: Mapping[str, float]) -> dict[str, float]:
+    return {axis: round(number, 1) for axis, number in point.items()}

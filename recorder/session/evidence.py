@@ -1,4 +1,4 @@
-"""What a session keeps beside its steps: trace, HAR, video, pictures, snapshots, console, state."""
+"""What a session keeps beside its steps: trace, HAR, video, console, state; `moments` are its pictures."""
 
 from __future__ import annotations
 
@@ -8,38 +8,41 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 from typing import Any, TextIO
 
-from playwright.async_api import BrowserContext, ConsoleMessage, Error, Page, WebError
+from playwright.async_api import BrowserContext, ConsoleMessage, Error, WebError
 
 from recorder.session.config import Config
-from recorder.session.marks import alternatives, patient
-from recorder.session.stepbook import Entry, StepBook
+from recorder.session.marks import patient
+from recorder.session.moments import Moments
+from recorder.session.stepbook import StepBook
 from recorder.session.trace_steps import Mark, TraceUnknown, name_steps
 from recorder.steps import Action
 
 _LONGEST_CONSOLE = 20_000
-# A fill is pictured when the typing seems to be over.
-_SETTLES_S = 0.5
 _POINTED = {Action.CLICK, Action.CHECK, Action.UNCHECK, Action.DRAG}
 
 
 class Evidence:
-    """Collects in the background, in order; `warn(code, text)` says what could not be kept."""
+    """Starts with the context and ends with it; `warn(code, text)` says what could not be kept."""
 
     def __init__(self, *, config: Config, book: StepBook, warn: Callable[[str, str], None]) -> None:
         self._config = config
         self._book = book
         self._warn = warn
         self._folder = config.workdir
-        self._waiting: asyncio.Queue[tuple[Page, str, float]] = asyncio.Queue()
-        self._queued: set[str] = set()
         self._console: TextIO | None = None
         self._console_lines = 0
         self._context: BrowserContext | None = None
         self._tracing = False
         self._told: set[str] = set()
+        self.moments = Moments(
+            book=book,
+            write=self._write,
+            screenshots=config.wants("screenshots"),
+            dom=config.wants("dom_snapshots"),
+            traced=lambda: self._tracing,
+        )
 
     async def start(self, context: BrowserContext) -> None:
         self._context = context
@@ -50,51 +53,6 @@ class Evidence:
         if self._config.wants("trace"):
             await context.tracing.start(screenshots=True, snapshots=True, sources=False)
             self._tracing = True
-
-    def collect(self, page: Page, entry: Entry) -> None:
-        """Picture this step soon; a step that is still changing only once."""
-        key = entry.step.key
-        if key in self._queued or "forged" in entry.step.flags:
-            return
-        self._queued.add(key)
-        waits = _SETTLES_S if entry.step.action is Action.FILL else 0.0
-        self._waiting.put_nowait((page, key, monotonic() + waits))
-
-    async def run(self) -> None:
-        while True:
-            page, key, not_before = await self._waiting.get()
-            try:
-                # A newer step says that this one is over.
-                while monotonic() < not_before and self._waiting.empty():
-                    await asyncio.sleep(0.05)
-                self._queued.discard(key)
-                await self._picture(page, self._book.get(key))
-            finally:
-                self._waiting.task_done()
-
-    async def drained(self) -> None:
-        await self._waiting.join()
-
-    async def _picture(self, page: Page, entry: Entry) -> None:
-        number, step = f"{entry.position:04}", entry.step
-        changes: dict[str, Any] = {}
-        if self._config.wants("screenshots") and not page.is_closed():
-            shot = await patient(
-                page.screenshot(animations="allow", caret="initial", timeout=5_000),
-                timeout_s=6,
-            )
-            if shot is not None and self._write(f"steps/{number}.png", shot):
-                changes["screenshot"] = f"steps/{number}.png"
-        if self._config.wants("dom_snapshots") and not page.is_closed():
-            html = await patient(page.content(), timeout_s=5)
-            if html is not None:
-                self._write(f"dom/{number}.html", html.encode())
-        if step.selector and not step.alternatives and not page.is_closed():
-            found = await patient(alternatives(page, step.selector), timeout_s=4)
-            if found:
-                changes["alternatives"] = found
-        if changes:
-            self._book.change(step.key, **changes)
 
     def _write(self, path: str, content: bytes) -> bool:
         """Whether the file is whole on disk; what is not is said once a kind of trouble."""
@@ -142,7 +100,7 @@ class Evidence:
         context = self._context
         if context is None:
             return
-        await patient(self.drained(), timeout_s=timeout_s)
+        await patient(self.moments.drained(), timeout_s=timeout_s)
         if self._config.wants("storage_state"):
             state = await patient(context.storage_state(), timeout_s=timeout_s)
             if state is None:

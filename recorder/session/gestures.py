@@ -12,6 +12,7 @@ from playwright.async_api import Page
 
 from recorder.adapter import RecordedAction
 from recorder.session.marks import Target, patient
+from recorder.session.moments import Moment
 from recorder.steps import Signal
 
 Kind = Literal["pointer", "press", "text", "select", "picker", "upload", "console"]
@@ -20,11 +21,13 @@ Kind = Literal["pointer", "press", "text", "select", "picker", "upload", "consol
 MATCHES_FOR_S = 6.0
 UNRECORDED_AFTER_S = 3.0
 EFFECTS_FOR_S = 8.0
+_DROP_CLICKS_FOR_S = 1.5
 
 _SAME = """(found, target) => {
   const climbs = (from, to) => { for (let node = from; node; node = node.parentNode || node.host) if (node === to) return true; return false; };
   return climbs(target, found) || climbs(found, target) || [...(found.labels || [])].some((label) => climbs(target, label));
 }"""
+_ANY_SAME = f"(all, target) => target.isConnected && all.slice(0, 20).some((found) => ({_SAME})(found, target))"
 _TAKES_TEXT = """(found) => {
   const root = found.getRootNode();
   return root.activeElement === found || found.ownerDocument.activeElement === found || found.contains(root.activeElement);
@@ -41,6 +44,11 @@ class Gesture:
     words: str
     expects: bool = True
     key: str = ""
+    # It has its step: a click that the recorder reports of it is no other (drags).
+    told: bool = False
+    # A click reported on something else that was taken for this one: see `Ledger._assumed`.
+    assumed: str = ""
+    contradicted: bool = False
     click_count: int = 0
     target: Target | None = None
     files: tuple[str, ...] = ()
@@ -51,6 +59,8 @@ class Gesture:
     began_at: float = field(default_factory=time)
     # Where its page may be gone before it is told of: the selector, found in time.
     selector: str = ""
+    # The page right after it.
+    moment: Moment | None = None
 
 
 class Ledger:
@@ -149,8 +159,10 @@ class Ledger:
         count = int(action.params.get("click_count", 1))
         unclear: Gesture | None = None
         for gesture in self._recent(page, ("pointer",)):
-            if action.name in gesture.admitted or (
-                action.name == "click" and gesture.click_count != count
+            if (
+                gesture.told
+                or action.name in gesture.admitted
+                or (action.name == "click" and gesture.click_count != count)
             ):
                 continue
             same = await self._meets(page, action.selector, gesture)
@@ -163,7 +175,57 @@ class Ledger:
                 unclear = gesture
             if same:
                 return self._admit_click(gesture, action.name)
-        return self._admit_click(unclear, action.name) if unclear is not None else None
+        if unclear is not None:
+            return self._admit_click(unclear, action.name)
+        return (
+            await self._byproduct(page, action)
+            or self._assumed(page, action, count)
+            or await self._contradicted(page, action, count)
+            or await self._byproduct(page, action, surely=False)
+        )
+
+    async def _byproduct(
+        self, page: Page, action: RecordedAction, *, surely: bool = True
+    ) -> Gesture | None:
+        """The drag that a click may have come of, on what was dragged or just below the hand. Each
+        explains one, and none becomes a step."""
+        for gesture in self._recent(page, ("pointer",)):
+            if not gesture.told or "click" in gesture.admitted:
+                continue
+            if surely:
+                fits = await self._meets(page, action.selector, gesture)
+            else:
+                fits = monotonic() - gesture.at < _DROP_CLICKS_FOR_S
+            if fits:
+                gesture.admitted.add("click")
+                return gesture
+        return None
+
+    def _assumed(self, page: Page, action: RecordedAction, count: int) -> Gesture | None:
+        """The click that this must be about although it names another element.
+
+        When a press moves the focus, Playwright's recorder names the element that got it: the
+        first option of a list that opens, the calendar around an arrow. What the step acts on is
+        taken from the gesture, so a page that forges this can move nothing; and once the true
+        report arrives, the false one is flagged.
+        """
+        if action.name != "click":
+            return None
+        for gesture in self._recent(page, ("pointer",)):
+            waits = gesture.expects and not gesture.admitted and gesture.target is not None
+            if waits and gesture.click_count == count:
+                gesture.assumed = f"click on {action.selector[:200]}"
+                return self._admit_click(gesture, action.name)
+        return None
+
+    async def _contradicted(self, page: Page, action: RecordedAction, count: int) -> Gesture | None:
+        """The click that this truly is about, where another report was taken for it."""
+        for gesture in self._recent(page, ("pointer",)):
+            if gesture.assumed and gesture.click_count == count:
+                gesture.contradicted = bool(await self._meets(page, action.selector, gesture))
+                if gesture.contradicted:
+                    return gesture
+        return None
 
     def _admit_click(self, gesture: Gesture, name: str) -> Gesture:
         gesture.admitted.add(name)
@@ -177,6 +239,9 @@ class Ledger:
         """Whether `selector` names the element that was pointed at; None: no longer to be told."""
         if gesture.target is None:
             return None
+        # One call where nothing is odd; what is gone, or in another frame, is looked at closely.
+        if await patient(page.locator(selector).evaluate_all(_ANY_SAME, gesture.target.handle)):
+            return True
         attached = await patient(gesture.target.handle.evaluate("(found) => found.isConnected"))
         if not attached:
             return None

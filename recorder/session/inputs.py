@@ -17,9 +17,12 @@ from recorder.session.marks import (
     at_point,
     carried_onto,
     follows_the_hand,
+    goes_nowhere,
     patient,
     selector_for,
+    stands,
 )
+from recorder.session.moments import Moments
 
 MODIFIERS = ("Alt", "Control", "Meta", "Shift")
 _DRAG_PX = 6
@@ -37,36 +40,64 @@ class _Press:
     # Of a drag: what it was last carried onto, and both selectors as they were before that moved.
     onto: Target | None = None
     names: tuple[str, str] | None = None
+    # Of a drag: the selector of what is carried, as it was before it moved.
+    source: str | None = None
+    # Whether what was pressed is still there after the press.
+    stands: asyncio.Task[bool | None] | None = None
     # The selector of what is pressed, where the press may close its tab before the recorder tells.
     named: asyncio.Task[str | None] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Drag:
+    """A drag made by hand. `onto` None: it ended on nothing but itself and what holds it, so its
+    distance is what counts. `names`: selectors found while it went on; distances in CSS pixels."""
+
+    page: Page
+    start: Target
+    onto: Target | None
+    source: str | None
+    names: tuple[str, str] | None
+    grabbed: Mapping[str, float]
+    by: Mapping[str, float]
+
+
 Opened = Callable[[Page, Target], Awaitable[bool]]
-Dragged = Callable[[Page, Target, Target, tuple[str, str] | None], Awaitable[None]]
+Dragged = Callable[["Drag"], Awaitable[None]]
+Shortcut = Callable[[Page, Gesture, Callable[[], Awaitable[None]]], Awaitable[None]]
 RightClicked = Callable[[Page, Target | None, Callable[[], Awaitable[None]]], Awaitable[None]]
 
 
 class Inputs:
     """`on_widget` is asked at each press whether it opens a widget of the console's instead;
     `on_drag` hears of drags made by hand; `on_right_click` performs one while the recorder is off;
+    `on_shortcut` presses letters where nothing takes text;
+    `on_vanished` hears of clicks whose element the press alone removed: no click comes of them;
     `may_close` tells whether a click may be the end of its tab."""
 
     def __init__(
         self,
         *,
         ledger: Ledger,
+        moments: Moments,
         on_widget: Opened,
         on_drag: Dragged,
         on_right_click: RightClicked,
+        on_shortcut: Shortcut,
+        on_vanished: Callable[[Gesture], None],
         may_close: Callable[[Page], bool],
     ) -> None:
         self._ledger = ledger
+        self._moments = moments
         self._on_widget = on_widget
         self._on_drag = on_drag
         self._on_right_click = on_right_click
+        self._on_shortcut = on_shortcut
+        self._on_vanished = on_vanished
         self._may_close = may_close
         self._held: dict[Page, set[str]] = {}
         self._pressed: dict[str, _Press] = {}
+        self._at: tuple[Page, float, float] | None = None
         self._focus: tuple[Page, Target | None] | None = None
         # What was typed into secret fields, known here before any report of it can be late.
         self.typed_secrets: list[str] = []
@@ -78,7 +109,7 @@ class Inputs:
         await self._hold(page, values.get("modifiers", []))
         if kind == "move":
             await self._carry(x, y)
-            await page.mouse.move(x, y)
+            await self._move(page, x, y)
         elif kind == "down":
             await self._down(page, x, y, button, values.get("clickCount") or 1)
         elif kind == "up":
@@ -91,8 +122,11 @@ class Inputs:
 
     async def _down(self, page: Page, x: float, y: float, button: str, count: int) -> None:
         self._focus = None
+        if count == 1:
+            # Within a double click there is no time for a picture.
+            await self._moments.before_next()
         target, _ = await asyncio.gather(
-            patient(at_point(page, x, y), timeout_s=1), page.mouse.move(x, y)
+            patient(at_point(page, x, y), timeout_s=1), self._move(page, x, y)
         )
         withheld = button == "right" or (
             button == "left" and target is not None and await self._on_widget(page, target)
@@ -108,6 +142,8 @@ class Inputs:
             )
         if not withheld:
             await page.mouse.down(button=button, click_count=count)  # type: ignore[arg-type]
+            if target is not None and button == "left":
+                press.stands = asyncio.ensure_future(patient(stands(target), timeout_s=1))
 
     async def _up(self, page: Page, x: float, y: float, button: str, count: int) -> None:
         press = self._pressed.pop(button, None)
@@ -127,7 +163,7 @@ class Inputs:
             await self._drop(page, press, x, y)
             return
         tag = info.get("element", {}).get("tag")
-        self._ledger.add(
+        gesture = self._ledger.add(
             Gesture(
                 kind="pointer",
                 page=page,
@@ -140,7 +176,15 @@ class Inputs:
                 selector=(await press.named if press.named else None) or "",
             )
         )
-        await page.mouse.up(button=button, click_count=count)  # type: ignore[arg-type]
+        async with self._moments.making(page, title="Click") as gesture.moment:
+            await page.mouse.up(button=button, click_count=count)  # type: ignore[arg-type]
+        if press.stands is not None and await press.stands is False:
+            self._on_vanished(gesture)
+
+    async def _move(self, page: Page, x: float, y: float) -> None:
+        if self._at != (page, x, y):
+            self._at = (page, x, y)
+            await page.mouse.move(x, y)
 
     async def _carry(self, x: float, y: float) -> None:
         """Note what a drag comes over before the page knows: a list that sorts itself under the
@@ -152,23 +196,25 @@ class Inputs:
         # Points are the page's; inside a frame the end alone decides.
         if carried.frame.parent_frame or math.hypot(x - press.x, y - press.y) <= _DRAG_PX:
             return
+        if press.source is None:
+            press.source = await patient(selector_for(carried)) or ""
         onto = await patient(carried_onto(carried, x, y), timeout_s=1)
         if onto is None:
             return
         known = press.onto and press.onto.handle
         if known and await patient(onto.handle.evaluate("(one, other) => one === other", known)):
             return
-        source = press.names[0] if press.names else await patient(selector_for(carried))
         target = await patient(selector_for(onto))
-        if source and target:
-            press.onto, press.names = onto, (source, target)
+        if press.source and target:
+            press.onto, press.names = onto, (press.source, target)
 
     async def _drop(self, page: Page, press: _Press, x: float, y: float) -> None:
         start = press.target
         slider = start is not None and start.info.get("type") == "range"
         if slider:
-            await page.mouse.move(x, y)
-            await page.mouse.up()
+            await self._move(page, x, y)
+            async with self._moments.making(page, title="Slide"):
+                await page.mouse.up()
             return
         gesture = self._ledger.add(
             Gesture(
@@ -176,29 +222,40 @@ class Inputs:
                 page=page,
                 words=f"drag from {round(press.x)}, {round(press.y)} to {round(x)}, {round(y)}",
                 expects=False,
+                told=True,
                 click_count=1,
                 target=start,
             )
         )
-        # A click on what holds both ends may be reported; the drag stands for it.
-        gesture.admitted.update({"click", "check", "uncheck"})
         await self._carry(x, y)
         end, names = await patient(at_point(page, x, y), timeout_s=1), None
         if start and press.onto:
             follows = await patient(follows_the_hand(start, x, y), timeout_s=1)
             end, names = (press.onto, press.names) if follows else (end, None)
-        await page.mouse.move(x, y)
-        await page.mouse.up()
-        if start is None or end is None:
+        if start and end and await patient(goes_nowhere(start, end), timeout_s=1):
+            end, names = None, None
+        await self._move(page, x, y)
+        async with self._moments.making(page, title="Drop") as gesture.moment:
+            await page.mouse.up()
+        if start is None:
             return
         chosen = await patient(start.frame.evaluate("() => String(getSelection() ?? '')"))
         dragged = await patient(start.handle.evaluate("(one) => !!one.closest('[draggable=true]')"))
         if not chosen or dragged:
-            await self._on_drag(page, start, end, names)
+            drag = Drag(
+                page=page,
+                start=start,
+                onto=end,
+                source=press.source,
+                names=names,
+                grabbed={"x": press.x - start.rect["x"], "y": press.y - start.rect["y"]},
+                by={"x": x - press.x, "y": y - press.y},
+            )
+            await self._on_drag(drag)
 
     async def wheel(self, page: Page, values: Mapping[str, Any]) -> None:
         await self._hold(page, values.get("modifiers", []))
-        await page.mouse.move(values["x"], values["y"])
+        await self._move(page, values["x"], values["y"])
         await page.mouse.wheel(values["dx"], values["dy"])
 
     async def key(self, page: Page, values: Mapping[str, Any]) -> None:
@@ -222,13 +279,17 @@ class Inputs:
                 if "Unknown key" not in error.message:
                     raise
             return
-        await self._note_key(page, key, wanted)
-        try:
-            await (page.keyboard.down(key) if kind == "down" else page.keyboard.press(key))
-        except Error as error:
-            if "Unknown key" not in error.message or len(key) > 2:
-                raise
-            await page.keyboard.insert_text(key)
+        gesture = await self._note_key(page, key, wanted)
+        if gesture is None:
+            await _strike(page, kind, key)
+        elif gesture.kind == "press" and not gesture.expects:
+            await self._on_shortcut(page, gesture, lambda: _strike(page, kind, key))
+        else:
+            typed = gesture.target if gesture.kind == "text" else None
+            # A letter is no row of the trace: its parameters would spell a password.
+            title = "" if gesture.kind == "text" else f"Press {gesture.key}"
+            async with self._moments.making(page, title=title, typed_into=typed) as gesture.moment:
+                await _strike(page, kind, key)
         if kind == "press":
             await self._hold(page, [])
 
@@ -236,16 +297,18 @@ class Inputs:
         target = await self._focused(page)
         if target is not None and target.info.get("secret"):
             self._keep_secret(text)
-        self._ledger.add(Gesture(kind="text", page=page, words="text", target=target))
-        await page.keyboard.insert_text(text)
+        await self._moments.before_next(typing_into=target)
+        gesture = self._ledger.add(Gesture(kind="text", page=page, words="text", target=target))
+        async with self._moments.making(page, typed_into=target) as gesture.moment:
+            await page.keyboard.insert_text(text)
 
     def forget(self, page: Page) -> None:
         self._held.pop(page, None)
         self._focus = None
 
-    async def _note_key(self, page: Page, key: str, modifiers: list[str]) -> None:
+    async def _note_key(self, page: Page, key: str, modifiers: list[str]) -> Gesture | None:
         if key in _SILENT:
-            return
+            return None
         command = bool(set(modifiers) & {"Alt", "Control", "Meta"})
         types = (len(key) == 1 and not command) or key in _EDITING or key == "Space"
         pastes = (command and key.lower() == "v") or (key == "Insert" and "Shift" in modifiers)
@@ -258,25 +321,37 @@ class Inputs:
         editable = target is None or bool(target.info.get("editable"))
         checkable = target is not None and bool(target.info.get("checkable"))
         shown = "+".join([*(one for one in MODIFIERS if one in modifiers), key])
-        if types or pastes:
+        tag = target.info.get("element", {}).get("tag") if target else ""
+        if len(key) == 1 and types and not editable and tag not in {"select", "option"}:
+            gesture = Gesture(
+                kind="press",
+                page=page,
+                words=f"key {shown}",
+                expects=False,
+                key=shown,
+                target=target,
+            )
+        elif types or pastes:
             secret = bool(target and target.info.get("secret"))
             # A key in a field of another kind (a select) shows there, or is a shortcut of the page.
             if secret and len(key) == 1:
                 self._keep_secret(key)
-            self._ledger.add(
-                Gesture(
-                    kind="text",
-                    page=page,
-                    words="typing" if editable or secret else f"key {shown}",
-                    expects=key not in _EDITING and not pastes,
-                    key=key if checkable else "",
-                    target=target,
-                )
+            await self._moments.before_next(typing_into=target)
+            gesture = Gesture(
+                kind="text",
+                page=page,
+                words="typing" if editable or secret else f"key {shown}",
+                expects=key not in _EDITING and not pastes,
+                key=key if checkable else "",
+                target=target,
             )
         else:
-            self._ledger.add(Gesture(kind="press", page=page, words=f"key {shown}", key=shown))
-        if not types or key == "Enter":
+            await self._moments.before_next()
+            gesture = Gesture(kind="press", page=page, words=f"key {shown}", key=shown)
+        self._ledger.add(gesture)
+        if gesture.kind == "press" or key == "Enter":
             self._focus = None
+        return gesture
 
     async def _focused(self, page: Page) -> Target | None:
         """The focused element; asked for again only after what may move the focus."""
@@ -301,6 +376,15 @@ class Inputs:
             elif key not in wanted and key in held:
                 held.discard(key)
                 await page.keyboard.up(key)
+
+
+async def _strike(page: Page, kind: str, key: str) -> None:
+    try:
+        await (page.keyboard.down(key) if kind == "down" else page.keyboard.press(key))
+    except Error as error:
+        if "Unknown key" not in error.message or len(key) > 2:
+            raise
+        await page.keyboard.insert_text(key)
 
 
 def _named(key: str) -> str:

@@ -19,7 +19,7 @@ from recorder.session.channel import Channel
 from recorder.session.commands import CommandFailed, Commands, open_url
 from recorder.session.config import BadConfig, Config, context_options
 from recorder.session.evidence import Evidence
-from recorder.session.gestures import Ledger
+from recorder.session.gestures import Gesture, Ledger
 from recorder.session.inputs import Inputs
 from recorder.session.marks import patient
 from recorder.session.pages import Pages
@@ -95,6 +95,7 @@ class LiveSession:
             book=self.book,
             warn=lambda code, text: self.notice("warning", code, text),
         )
+        self.moments = self.evidence.moments
         self.reports = Reports(
             pages=self.pages,
             ledger=self.ledger,
@@ -108,9 +109,12 @@ class LiveSession:
         self.commands = Commands(self)
         self.inputs = Inputs(
             ledger=self.ledger,
+            moments=self.moments,
             on_widget=self.requests.open_widget,
             on_drag=self.commands.dragged,
+            on_shortcut=self.commands.pressed,
             on_right_click=self.commands.right_clicked,
+            on_vanished=self.reports.vanished,
             may_close=lambda page: len(self.pages) > 1,
         )
         self.warnings: list[dict[str, str]] = []
@@ -118,6 +122,7 @@ class LiveSession:
         self.last_input_at = monotonic()
         self._proxy: FilteringProxy | None = None
         self._loops: list[asyncio.Task[None]] = []
+        self._settled: asyncio.Task[None] | None = None
         self._died: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def start(self, playwright: Playwright) -> None:
@@ -174,7 +179,7 @@ class LiveSession:
         tab = await self.stage.new_page(self.context)
         await self.recording.prime(tab.page)
         self._loops = [
-            asyncio.create_task(loop) for loop in (self.reports.run(), self.evidence.run())
+            asyncio.create_task(loop) for loop in (self.reports.run(), self.moments.run())
         ]
         url = self.config.url
         entry = self.book.add(
@@ -187,12 +192,13 @@ class LiveSession:
             raise SessionFailed(failed.code, str(failed)) from failed
         await self.listen()
         self.set_phase("recording")
-        self._loops.append(asyncio.create_task(self._settle_first(tab.page, entry)))
+        self._settled = asyncio.create_task(self._settle_first(tab.page, entry))
         self._loops.append(asyncio.create_task(self._watch()))
 
     async def _settle_first(self, page: Page, entry: Entry) -> None:
         await patient(page.wait_for_load_state("domcontentloaded"), timeout_s=10)
-        self.evidence.collect(page, entry)
+        if not self.moments.begun:
+            self.moments.attach(entry, self.moments.begin(page))
 
     @property
     def paused(self) -> bool:
@@ -253,7 +259,7 @@ class LiveSession:
     def picture_last(self, page: Page) -> None:
         last = self.book.last()
         if last is not None:
-            self.evidence.collect(page, last)
+            self.moments.attach(last, self.moments.begin(page))
 
     async def ended(self) -> str:
         """Wait for an end that nobody asked for: idle, timeout. :raises SessionFailed: browser lost."""
@@ -281,6 +287,10 @@ class LiveSession:
             # What the page still had under way reaches us after the recorder's own flush.
             await asyncio.sleep(0.1)
             await patient(self.reports.drained(), timeout_s=_SAVE_S)
+        if self._settled is not None:
+            # Stopped at once: the first page is pictured all the same.
+            await asyncio.wait({self._settled}, timeout=2)
+            self._settled.cancel()
         self.stage.ending = True
         await self._stop(self.screencast.stop())
         if self.launched is not None and self.launched.browser.is_connected():
@@ -320,8 +330,9 @@ class LiveSession:
                 # A page can switch the recorder off; a gesture lost is the sign of it.
                 await patient(self.recording.rearm())
 
-    def _stepped(self, page: Page, entry: Entry, new: bool) -> None:
-        self.evidence.collect(page, entry)
+    def _stepped(self, page: Page, entry: Entry, gesture: Gesture) -> None:
+        moment = gesture.moment or self.moments.begin(page)
+        self.moments.attach(entry, moment, target=gesture.target)
 
     def _tell_step(self, op: Op, entry: Entry) -> None:
         if any(secret_name(value) for value in entry.step.params.values()):

@@ -19,6 +19,7 @@ from recorder.selectors import rank
 
 T = TypeVar("T")
 _PATIENCE_S = 2.0
+_ENTER = " >> internal:control=enter-frame >> "
 
 _AT_POINT = """([x, y]) => {
   let found = document.elementFromPoint(x, y);
@@ -29,6 +30,29 @@ _AT_POINT = """([x, y]) => {
   }
   return found;
 }"""
+
+# What a person who points there sees: not an empty, transparent element that lies above a text.
+_SEEN_AT_POINT = f"""([x, y]) => {{
+  const hit = ({_AT_POINT})([x, y]);
+  if (!hit) return hit;
+  const within = (box) => x >= box.left && x <= box.right && y >= box.top && y <= box.bottom;
+  const shows = (found) => {{
+    if (['IMG', 'SVG', 'CANVAS', 'VIDEO', 'INPUT', 'SELECT', 'TEXTAREA', 'BUTTON', 'IFRAME', 'FRAME'].includes(found.tagName.toUpperCase()) || found.ownerSVGElement) return true;
+    const range = document.createRange();
+    return [...found.childNodes].some((node) => node.nodeType === 3 && node.data.trim()
+      && (range.selectNodeContents(node), [...range.getClientRects()].some(within)));
+  }};
+  const opaque = (found) => {{
+    const style = getComputedStyle(found);
+    return style.backgroundImage !== 'none' || !/^(transparent|rgba\\(.*, 0\\))$/.test(style.backgroundColor);
+  }};
+  if (shows(hit) || opaque(hit)) return hit;
+  for (const found of hit.getRootNode().elementsFromPoint(x, y)) {{
+    if (found !== hit && !found.contains(hit) && shows(found)) return found;
+    if (opaque(found)) return hit;
+  }}
+  return hit;
+}}"""
 
 # Below the hand: not what it carries, nor a picture of that which the page moves along with it.
 _CARRIED_ONTO = """(carried, [x, y]) => {
@@ -94,32 +118,75 @@ _WIDGET = """(found) => ({
     group: option.parentElement.tagName === 'OPTGROUP' ? option.parentElement.label : '' })) : [],
 })"""
 
+# Other selectors of the element, each found to fit it alone. What a click on a part of a button is
+# recorded as is the button; texts are compared as Playwright does: innermost, any case.
 _CANDIDATES = """(found) => {
   const quote = (text) => JSON.stringify(String(text));
-  const out = [];
   const cut = (text) => String(text ?? '').replace(/\\s+/g, ' ').trim();
-  for (const name of ['data-testid', 'data-test-id', 'data-test'])
-    if (found.getAttribute(name)) out.push(name === 'data-testid'
-      ? `internal:testid=[data-testid=${quote(found.getAttribute(name))}s]` : `[${name}=${quote(found.getAttribute(name))}]`);
+  const roots = [];
+  const collect = (root) => {
+    roots.push(root);
+    for (const one of root.querySelectorAll('*')) if (one.shadowRoot) collect(one.shadowRoot);
+  };
+  collect(found.ownerDocument);
+  const everywhere = (css) => roots.flatMap((root) => [...root.querySelectorAll(css)]);
+  const alone = (all) => all.length === 1 && all[0] === found;
+  const out = [];
+  const css = (selector, told = selector) => { if (alone(everywhere(selector))) out.push(told); };
+  for (const name of ['data-testid', 'data-test-id', 'data-test']) {
+    const value = found.getAttribute(name);
+    if (value) css(`[${name}=${quote(value)}]`, name === 'data-testid' ? `internal:testid=[data-testid=${quote(value)}s]` : `[${name}=${quote(value)}]`);
+  }
+  const holds = (text, part) => cut(text).toLowerCase().includes(part.toLowerCase());
   const label = found.labels && found.labels.length ? cut(found.labels[0].innerText) : cut(found.getAttribute('aria-label'));
-  if (label) out.push(`internal:label=${quote(label)}i`);
-  for (const name of ['placeholder', 'alt', 'title'])
-    if (found.getAttribute(name)) out.push(`internal:attr=[${name}=${quote(found.getAttribute(name))}i]`);
+  if (label && !found.getAttribute('aria-labelledby')) {
+    const labelled = everywhere('*').filter((one) => holds(one.getAttribute('aria-label'), label)
+      || [...(one.labels || [])].some((other) => holds(other.textContent, label)));
+    if (alone(labelled) && !everywhere('[aria-labelledby]').length) out.push(`internal:label=${quote(label)}i`);
+  }
+  for (const name of ['placeholder', 'alt', 'title']) {
+    const value = cut(found.getAttribute(name));
+    if (value && alone(everywhere(`[${name}]`).filter((one) => holds(one.getAttribute(name), value)))) out.push(`internal:attr=[${name}=${quote(value)}i]`);
+  }
   const text = cut(found.innerText);
-  if (text && text.length <= 80 && !['INPUT', 'SELECT', 'TEXTAREA'].includes(found.tagName)) out.push(`internal:text=${quote(text)}i`);
-  const ident = (value) => CSS.escape(value);
-  if (found.id) out.push(`#${ident(found.id)}`);
-  if (found.getAttribute('name')) out.push(`${found.tagName.toLowerCase()}[name=${quote(found.getAttribute('name'))}]`);
+  if (text && text.length <= 80 && !['INPUT', 'SELECT', 'TEXTAREA'].includes(found.tagName)) {
+    const innermost = (node) => {
+      if (['SCRIPT', 'STYLE', 'NOSCRIPT'].includes(node.nodeName) || !holds(node.textContent, text)) return [];
+      const inner = [...node.children].flatMap(innermost);
+      return inner.length || node.nodeType !== 1 ? inner : [node];
+    };
+    const named = everywhere('input[type=button], input[type=submit], input[type=reset]').some((one) => holds(one.value, text));
+    if (!named && alone(roots.flatMap((root) => [...root.children].flatMap(innermost)))) out.push(`internal:text=${quote(text)}i`);
+  }
+  if (found.id) css(`#${CSS.escape(found.id)}`);
+  if (found.getAttribute('name')) css(`${found.tagName.toLowerCase()}[name=${quote(found.getAttribute('name'))}]`);
   const path = [];
   for (let node = found; node && node.nodeType === 1 && path.length < 12; node = node.parentElement) {
-    if (node.id && node !== found) { path.unshift(`#${ident(node.id)}`); break; }
+    if (node.id && node !== found) { path.unshift(`#${CSS.escape(node.id)}`); break; }
     const tag = node.tagName.toLowerCase();
     const same = node.parentElement ? [...node.parentElement.children].filter((one) => one.tagName === node.tagName) : [];
     path.unshift(same.length > 1 ? `${tag}:nth-of-type(${same.indexOf(node) + 1})` : tag);
   }
-  out.push(path.join(' > '));
+  css(path.join(' > '));
   return out;
 }"""
+_MEANT = "(found) => found.closest('button, select, input, textarea, a, [role=button], [role=checkbox], [role=radio], [role=link]') || found"
+_SURVEY = f"""(found) => {{
+  const meant = ({_MEANT})(found);
+  return {{ ...({_DESCRIBE})(found), meant: ({_DESCRIBE})(meant).element, alternatives: ({_CANDIDATES})(meant) }};
+}}"""
+_SURVEY_AT = f"""(at) => {{
+  const found = ({_AT_POINT})(at);
+  return found && ({_SURVEY})(found);
+}}"""
+_SURVEY_SEEN = f"""(at) => {{
+  const found = ({_SEEN_AT_POINT})(at);
+  return found && ({_SURVEY})(found);
+}}"""
+_SURVEY_ACTIVE = f"""() => {{
+  const found = ({_ACTIVE})();
+  return found && ({_SURVEY})(found);
+}}"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,14 +218,19 @@ async def patient(call: Awaitable[T], *, timeout_s: float = _PATIENCE_S) -> T | 
         return None
 
 
-async def at_point(page: Page, x: float, y: float) -> Target | None:
-    """The element that a click at this point of the viewport would meet, through frames and shadow roots."""
+async def at_point(page: Page, x: float, y: float, *, seen: bool = False) -> Target | None:
+    """The element that a click at this point of the viewport would meet, through frames and shadow
+    roots; `seen`: the one that a person sees there, where an empty one lies above it."""
+    find, survey = (_SEEN_AT_POINT, _SURVEY_SEEN) if seen else (_AT_POINT, _SURVEY_AT)
     frame, left, top = page.main_frame, 0.0, 0.0
     for _ in range(12):
-        element = (await frame.evaluate_handle(_AT_POINT, [x, y])).as_element()
-        if element is None:
+        # Both at once, not one after the other: the operator's hand waits for this.
+        info, held = await asyncio.gather(
+            frame.evaluate(survey, [x, y]), frame.evaluate_handle(find, [x, y])
+        )
+        element = held.as_element()
+        if element is None or info is None:
             return None
-        info = await element.evaluate(_DESCRIBE)
         rect = info["rect"]
         if info["frame"] and (child := await element.content_frame()) is not None:
             inner = info["inner"]
@@ -174,6 +246,16 @@ async def at_point(page: Page, x: float, y: float) -> Target | None:
             rect={**rect, "x": rect["x"] + left, "y": rect["y"] + top},
         )
     return None
+
+
+def alternatives_of(
+    target: Target, *, selector: str, element: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The target's other selectors as they were when it was met, if `selector` means the same element."""
+    meant = target.info.get("meant")
+    if not isinstance(meant, Mapping) or described({"element": meant}) != dict(element):
+        return ()
+    return within(selector, target.info.get("alternatives"))
 
 
 async def carried_onto(carried: Target, x: float, y: float) -> Target | None:
@@ -194,14 +276,32 @@ async def follows_the_hand(carried: Target, x: float, y: float) -> bool:
     )
 
 
+async def stands(target: Target) -> bool:
+    """Whether the element is still in its document."""
+    return bool(await target.handle.evaluate("(found) => found.isConnected"))
+
+
+async def goes_nowhere(carried: Target, end: Target) -> bool:
+    """Whether a drag that ends on `end` ends on the carried element or what holds it: a slider."""
+    if carried.info.get("element", {}).get("role") == "slider":
+        return True
+    return carried.frame is end.frame and bool(
+        await end.handle.evaluate(
+            "(end, carried) => end.contains(carried) || carried.contains(end)", carried.handle
+        )
+    )
+
+
 async def active(page: Page) -> Target | None:
     """The element that has the focus, through frames and shadow roots."""
     frame = page.main_frame
     for _ in range(12):
-        element = (await frame.evaluate_handle(_ACTIVE)).as_element()
-        if element is None:
+        info, held = await asyncio.gather(
+            frame.evaluate(_SURVEY_ACTIVE), frame.evaluate_handle(_ACTIVE)
+        )
+        element = held.as_element()
+        if element is None or info is None:
             return None
-        info = await element.evaluate(_DESCRIBE)
         if info["frame"] and (child := await element.content_frame()) is not None:
             frame = child
             continue
@@ -231,25 +331,16 @@ async def selector_for(target: Target) -> str:
 
 async def alternatives(page: Page, selector: str) -> tuple[str, ...]:
     """Other selectors that find the same single element, best first; `selector` itself not among them."""
-    parts = selector.split(" >> internal:control=enter-frame >> ")
-    prefix = "".join(f"{part} >> internal:control=enter-frame >> " for part in parts[:-1])
     locator = page.locator(selector)
     if await patient(locator.count()) != 1:
         return ()
-    wanted = await patient(locator.element_handle(timeout=1_000))
-    raw = await patient(wanted.evaluate(_CANDIDATES)) if wanted else None
-    if wanted is None or not isinstance(raw, list):
-        return ()
-    kept = []
-    for candidate in dict.fromkeys(str(one) for one in raw[:12]):
-        full = prefix + candidate
-        if full == selector or len(full) > 1_000:
-            continue
-        found = await patient(page.locator(full).element_handles())
-        if (
-            found
-            and len(found) == 1
-            and await patient(wanted.evaluate("(one, other) => one === other", found[0]))
-        ):
-            kept.append(full)
-    return tuple(rank(kept))
+    return within(selector, await patient(locator.evaluate(_CANDIDATES, timeout=1_000)))
+
+
+def within(selector: str, found: Any) -> tuple[str, ...]:
+    """The selectors `found` in the frame of `selector`, from the page down, best first."""
+    parts = selector.split(_ENTER)
+    prefix = "".join(f"{part}{_ENTER}" for part in parts[:-1])
+    raw = found if isinstance(found, list) else []
+    full = [prefix + str(one) for one in raw[:12]]
+    return tuple(rank(one for one in dict.fromkeys(full) if one != selector and len(one) <= 1_000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from playwright.async_api import Page
@@ -11,7 +12,8 @@ from playwright.async_api import Page
 from recorder.adapter import Recorded, RecordedAction, UntrustedAction
 from recorder.selectors import SelectorRefused, parse_selector
 from recorder.session.gestures import Gesture, Ledger
-from recorder.session.marks import describe, described
+from recorder.session.marks import describe, described, within
+from recorder.session.naming import click_selector
 from recorder.session.pages import Pages, Tab
 from recorder.session.stepbook import Entry, StepBook
 from recorder.session.typed_secrets import TypedSecrets
@@ -41,7 +43,7 @@ class Reports:
         ledger: Ledger,
         book: StepBook,
         vault: TypedSecrets,
-        on_step: Callable[[Page, Entry, bool], None],
+        on_step: Callable[[Page, Entry, Gesture], None],
         on_forged: Callable[[str], None],
     ) -> None:
         self._pages = pages
@@ -69,6 +71,31 @@ class Reports:
 
     async def drained(self) -> None:
         await self._waiting.join()
+
+    def vanished(self, gesture: Gesture) -> None:
+        """Record a click whose element was rebuilt at the press: browsers report none. Its selector
+        is one that fitted before; of an element in a frame there is none from the page down."""
+        tab, target = self._pages.of(gesture.page), gesture.target
+        found = within("", target.info.get("alternatives")) if target else ()
+        if tab is None or target is None or not found or target.frame.parent_frame:
+            return
+        if not self.listening or not gesture.expects or gesture.admitted:
+            return
+        meant = target.info.get("meant")
+        entry = self._book.add(
+            action=Action.CLICK,
+            page=tab.alias,
+            url=gesture.page.url,
+            selector=found[0],
+            params={"button": "left", "click_count": gesture.click_count, "modifiers": []},
+            element=described({"element": meant}),
+            signals=tuple(gesture.signals),
+            source="console",
+            began_at=gesture.began_at,
+        )
+        self._book.change(entry.step.key, alternatives=found[1:])
+        gesture.step_key, gesture.told, gesture.expects = entry.step.key, True, False
+        self._on_step(gesture.page, entry, gesture)
 
     def closed(self, tab: Tab) -> None:
         """Record the click that closed its tab: the recorder died with the page before it told."""
@@ -107,6 +134,15 @@ class Reports:
         if gesture is None:
             self._flag(tab.alias, report.page, f"{action.name} on {action.selector[:200]}")
             return
+        if gesture.told:
+            return
+        if gesture.contradicted:
+            self._flag(tab.alias, report.page, gesture.assumed)
+            gesture.assumed, gesture.contradicted = "", False
+            return
+        if action.name == "click" and gesture.kind == "pointer":
+            named = await click_selector(report.page, action.selector, gesture)
+            action = replace(action, selector=named)
         await self._record(tab.alias, report.page, action, gesture)
 
     async def _record(
@@ -116,7 +152,7 @@ class Reports:
         params = self._params(alias, action, gesture, info)
         merged = self._merge(alias, action, params, gesture)
         if merged is not None:
-            self._on_step(page, merged, False)
+            self._on_step(page, merged, gesture)
             return
         entry = self._book.add(
             action=_ACTIONS[action.name],
@@ -129,7 +165,7 @@ class Reports:
             began_at=gesture.began_at,
         )
         gesture.step_key = entry.step.key
-        self._on_step(page, entry, True)
+        self._on_step(page, entry, gesture)
 
     async def _info(
         self, page: Page, action: RecordedAction, gesture: Gesture

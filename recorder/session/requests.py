@@ -12,6 +12,7 @@ from typing import Any
 
 from playwright.async_api import Dialog, Error, FileChooser, Page
 
+from recorder.adapter import shown_in_trace
 from recorder.session.gestures import Gesture, Ledger
 from recorder.session.marks import Target, patient, widget
 from recorder.session.viewers import Audience
@@ -142,7 +143,8 @@ class Requests:
                 kind="select", page=request.page, words="choice in a list", target=request.target
             )
         )
-        await request.target.handle.select_option(values, timeout=5_000)
+        with shown_in_trace():
+            await request.target.handle.select_option(values, timeout=5_000)
 
     async def fill_picker(self, request_id: str, value: str | None) -> None:
         request = self._take(request_id, "picker")
@@ -153,7 +155,8 @@ class Requests:
             Gesture(kind="picker", page=request.page, words="chosen value", target=request.target)
         )
         try:
-            await request.target.handle.fill(value, timeout=5_000)
+            with shown_in_trace():
+                await request.target.handle.fill(value, timeout=5_000)
         except Error as error:
             if "Malformed value" not in error.message:
                 raise
@@ -176,7 +179,8 @@ class Requests:
                 files=tuple(f"uploads/{path.name}" for path in paths),
             )
         )
-        await request.chooser.set_files([str(path) for path in paths], timeout=10_000)
+        with shown_in_trace():
+            await request.chooser.set_files([str(path) for path in paths], timeout=10_000)
 
     async def answer_dialog(self, request_id: str, accept: bool, text: str | None) -> None:
         request = self._take(request_id, "dialog")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.recorder.conftest import Record
+from tests.recorder.session_process import SessionProcess
+from tests.sites import Sites
 
 pytestmark = pytest.mark.browser
 
@@ -363,13 +368,22 @@ async def test_steps_are_reworded_deleted_and_restored(record: Record) -> None:
             await live.call("deleteStep", key="nope")
 
 
-async def test_a_gesture_that_leaves_nothing_is_told(record: Record) -> None:
+async def test_a_shortcut_of_the_page_is_a_step(record: Record) -> None:
     async with record("keys") as (_, live):
         await live.click_on("h1")
         await live.press("?")
         assert await live.at('text="Help is on its way"')
-        told = await live.wait_for(lambda one: one["type"] == "unrecorded")
-        assert told["gesture"] == "key ?"
+        step = await live.step("press", key="?")
+        assert (step["source"], step["selector"], step["flags"]) == ("console", "", [])
+        assert live.actions() == ["navigate", "click", "press"]
+        await live.until(lambda: live.steps[step["key"]]["step"]["screenshot"])
+
+
+async def test_a_gesture_that_leaves_nothing_is_told(record: Record) -> None:
+    async with record("deaf") as (_, live):
+        await live.click_on("h1")
+        told = await live.wait_for(lambda one: one["type"] == "unrecorded", timeout_s=20)
+        assert told["gesture"].startswith("left click at ")
         assert (await live.step("unrecorded"))["flags"] == ["unrecorded"]
 
 
@@ -391,3 +405,33 @@ async def test_passwords_never_leave_the_process(record: Record) -> None:
         assert Vault.read(session.folder / "vault", key=session.vault_key).values == {
             "PASSWORD_1": "hunter2!"
         }
+
+
+async def test_stopped_at_once_it_still_begins_with_its_page(sites: Sites, tmp_path: Path) -> None:
+    async with SessionProcess(sites.page("second"), tmp_path / "work") as session:
+        assert await session.stop() == 0
+        steps = json.loads((session.folder / "steps.json").read_text())["steps"]
+        assert [one["step"]["action"] for one in steps] == ["navigate"]
+        assert steps[0]["step"]["screenshot"] == "steps/0001.png"
+        assert json.loads((session.folder / "network.har").read_text())["log"]["entries"]
+        phases = [one["phase"] for one in session.lines if one["type"] == "phase"]
+        assert phases == ["recording", "saving", "saved"]
+
+
+async def test_each_step_shows_the_page_right_after_it(record: Record, sites: Sites) -> None:
+    async with record("form") as (session, live):
+        await live.click_on('input[name="name"]')
+        await live.type("Ada")
+        await live.click_on('input[name="news"]')
+        # At once: a picture taken when the recorder tells of the click would show this page.
+        await live.call("navigate", url=sites.page("second"))
+        await live.until(lambda: all(one["screenshot"] for one in live.kept()))
+        box = await live.step("check")
+        assert await session.stop() == 0
+        kept = live.kept()
+        assert [one["action"] for one in kept] == ["navigate", "click", "fill", "check", "navigate"]
+        shown = [(session.folder / one["screenshot"]).read_bytes() for one in kept]
+        assert len(set(shown)) == len(shown)
+        doms = [(session.folder / f"dom/{number:04}.html").read_text() for number in range(1, 6)]
+        assert ["Sign up" in dom for dom in doms] == [True, True, True, True, False]
+        assert box["alternatives"]
