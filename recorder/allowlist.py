@@ -63,6 +63,7 @@ _KEYWORDS = {
 
 _PAGE = re.compile(r"page[0-9]{0,3}")
 _INFO = re.compile(r"(?:page|download)[0-9]{0,5}_info")
+_BOX = re.compile(r"box[0-9]{1,5}")
 _POPUPS = re.compile(r"popups_[0-9]{1,5}")
 _ANSWER = re.compile(r"answer_[0-9]{1,5}_[0-9]{1,5}")
 _SECRET = re.compile(r"[A-Z][A-Z0-9_]{0,60}")
@@ -214,6 +215,11 @@ class _Check:
             ):
                 self._need(node, bool(_PAGE.fullmatch(name)), "assignment")
                 self._need(node, ast.unparse(value) == "page.context.new_page()", "assignment")
+            case ast.Name(id=name), ast.Call(
+                func=ast.Attribute(value=element, attr="bounding_box"), args=[], keywords=[]
+            ):
+                self._need(node, bool(_BOX.fullmatch(name)), "assignment")
+                self._element(element)
             case ast.Tuple(elts=names), ast.Name(id=popups):
                 pages = all(isinstance(n, ast.Name) and _PAGE.fullmatch(n.id) for n in names)
                 self._need(node, pages and bool(_POPUPS.fullmatch(popups)), "assignment")
@@ -263,11 +269,11 @@ class _Check:
                 self._need(call, verb in _CHECKS, "expectation")
                 self._element(checked)
             case ast.Attribute(attr="mouse" | "keyboard", value=ast.Name(id=page)):
-                self._need(
-                    call,
-                    bool(_PAGE.fullmatch(page)) and verb in {"click", "wheel", "press"},
-                    "call",
-                )
+                known = {"click", "down", "move", "press", "up", "wheel"}
+                self._need(call, bool(_PAGE.fullmatch(page)) and verb in known, "call")
+                if verb == "move":
+                    self._move(call)
+                    return
             case _:
                 self._need(call, verb in _VERBS, "call")
                 if verb in {"on", "once"}:
@@ -282,6 +288,10 @@ class _Check:
         for argument in call.args:
             self._argument(argument)
         self._keywords(call)
+
+    def _move(self, call: ast.Call) -> None:
+        """To a point that is counted from the box of an element."""
+        self._need(call, bool(_MOVED.fullmatch(ast.unparse(call))), "call")
 
     def _files(self, call: ast.Call) -> None:
         self._need(call, len(call.args) == 1 and not call.keywords, "file")
@@ -409,6 +419,13 @@ class _Check:
         )
 
 
+_FROM_BOX = "box[0-9]{1,5}"
+_DISTANCE = r"[+] -?[0-9]{1,7}(?:[.][0-9]{1,2})?"
+_MOVED = re.compile(
+    r"page[0-9]{0,3}[.]mouse[.]move\("
+    rf"{_FROM_BOX}\['x'\](?: [+] {_FROM_BOX}\['width'\] / 2)? {_DISTANCE}, "
+    rf"{_FROM_BOX}\['y'\](?: [+] {_FROM_BOX}\['height'\] / 2)? {_DISTANCE}, steps=10\)"
+)
 _COUNTED = re.compile(r"lambda popup: len\(popups_[0-9]{1,5}\) == [0-9]{1,3}")
 _DOWNLOADED = re.compile(r"download[0-9]{1,5}_info\.value\.failure\(\) is None")
 _SECRET_DUMP = ast.dump(ast.parse(SECRET_FUNCTION).body[0])

@@ -35,6 +35,7 @@ class Flow:
     pages: set[str] = field(default_factory=lambda: {"page"})
     secrets: set[str] = field(default_factory=set)
     downloads: int = 0
+    boxes: int = 0
 
 
 def statements(step: Step, *, position: int, flow: Flow) -> list[str]:
@@ -127,11 +128,38 @@ def _hover(step: Step, flow: Flow) -> list[str]:
 
 
 def _drag(step: Step, flow: Flow) -> list[str]:
+    if step.params.get("by") is not None:
+        return _drag_by(step, flow)
     arguments = [_locator(step.params.get("target"), step.page)]
     for name in ("source_position", "target_position"):
         if step.params.get(name):
             arguments.append(f"{name}={_position(step.params[name])}")
     return [_call(step, "drag_to", *arguments)]
+
+
+def _drag_by(step: Step, flow: Flow) -> list[str]:
+    """By a distance and onto nothing: a slider's handle, a splitter, a map."""
+    by = step.params["by"]
+    _point(by)
+    grabbed = step.params.get("source_position")
+    flow.boxes += 1
+    box = f"box{flow.boxes}"
+    ends = []
+    for axis, size in (("x", "width"), ("y", "height")):
+        if grabbed is None:
+            ends.append(f'{box}["{axis}"] + {box}["{size}"] / 2 + {_number(by[axis])}')
+        else:
+            _point(grabbed)
+            ends.append(f'{box}["{axis}"] + {_number(grabbed[axis] + by[axis])}')
+    position = [f"position={_position(grabbed)}"] if grabbed else []
+    mouse = f"{step.page}.mouse"
+    return [
+        _call(step, "hover", *position),
+        f"{box} = {_call(step, 'bounding_box')}",
+        f"{mouse}.down()",
+        f"{mouse}.move({', '.join(ends)}, steps=10)",
+        f"{mouse}.up()",
+    ]
 
 
 def _fill(step: Step, flow: Flow) -> list[str]:

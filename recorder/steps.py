@@ -21,7 +21,8 @@ class Action(StrEnum):
     RELOAD = "reload"
     CLICK = "click"  # params: button, click_count, modifiers, position?
     HOVER = "hover"
-    DRAG = "drag"  # params: target (selector)
+    # params: target (selector), or by: {x, y} in CSS pixels, from source_position {x, y}?
+    DRAG = "drag"
     FILL = "fill"  # params: text (str or secret reference)
     PRESS = "press"  # params: key ("Control+a")
     CHECK = "check"

@@ -48,6 +48,9 @@ def _words(step: Step) -> str:
         case Action.HOVER:
             return f"Point at {_element(step)}"
         case Action.DRAG:
+            by = params.get("by")
+            if isinstance(by, Mapping):
+                return f"Drag {_element(step)} by {_text(by.get('x'))}, {_text(by.get('y'))}"
             return f"Drag {_element(step)} to {_locator_words(params.get('target'))}"
         case Action.FILL:
             return f"Fill {_element(step)} with {_value(params.get('text'))}"

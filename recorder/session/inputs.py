@@ -232,7 +232,8 @@ class Inputs:
         if start and press.onto:
             follows = await patient(follows_the_hand(start, x, y), timeout_s=1)
             end, names = (press.onto, press.names) if follows else (end, None)
-        if start and end and await patient(goes_nowhere(start, end), timeout_s=1):
+        nowhere = goes_nowhere(start, end) if start and end else None
+        if nowhere is not None and await patient(nowhere, timeout_s=1):
             end, names = None, None
         await self._move(page, x, y)
         async with self._moments.making(page, title="Drop") as gesture.moment:

@@ -1,0 +1,112 @@
+"""What component libraries do to a recorder, recorded and replayed: tests/sites/pages/foreign.html."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.browser import find_chromium
+from recorder import codegen
+from recorder.steps import Step
+from tests.recorder.conftest import Record
+from tests.recorder.live_client import LiveClient
+
+pytestmark = pytest.mark.browser
+
+
+async def settled(live: LiveClient) -> list[Step]:
+    """The steps once the recorder, which waits half a second for a second click, has told all."""
+    await asyncio.sleep(1)
+    assert not [step for step in live.kept() if step["flags"]], live.kept()
+    return [Step.from_json(step) for step in live.kept()]
+
+
+def replays(steps: list[Step], folder: Path) -> None:
+    """Their code passes under plain pytest-playwright, as a person would run it."""
+    code = codegen.generate(steps=steps, flow_name="foreign", url=steps[0].url, options={})
+    folder.mkdir()
+    (folder / "test_foreign.py").write_text(code)
+    (folder / "conftest.py").write_text(
+        "import pytest\n\n\n@pytest.fixture(scope='session')\n"
+        "def browser_type_launch_args() -> dict:\n"
+        f"    return {{'executable_path': {str(find_chromium().executable)!r}, 'args': ['--no-sandbox']}}\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:django", "-p",
+         "no:xdist", "--rootdir", str(folder), "-c", "/dev/null", "test_foreign.py"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )  # fmt: skip
+    assert run.returncode == 0, f"{code}\n{run.stdout}\n{run.stderr}"
+
+
+async def says(live: LiveClient, selector: str, text: str) -> None:
+    x, y = await live.at(selector)
+    answer = await live.call("assert", kind="text", x=x, y=y)
+    assert live.steps[answer["key"]]["step"]["params"]["text"] == text
+
+
+async def checked(record: Record, tmp_path: Path, drive: Any) -> list[Step]:
+    async with record("foreign") as (_, live):
+        await drive(live)
+        steps = await settled(live)
+    await asyncio.to_thread(replays, steps, tmp_path / "replay")
+    return steps
+
+
+async def test_a_calendar_that_rebuilds_itself_on_press(record: Record, tmp_path: Path) -> None:
+    async def drive(live: LiveClient) -> None:
+        await live.click_on("css=.calendar .arrow >> nth=1")
+        await live.step("click")
+        await says(live, "css=.calendar b", "Month 2")
+
+    steps = await checked(record, tmp_path, drive)
+    assert steps[1].selector != "div >> nth=0"
+
+
+async def test_a_list_in_a_shadow_tree_that_moves_the_focus(record: Record, tmp_path: Path) -> None:
+    async def drive(live: LiveClient) -> None:
+        await live.click_on('internal:role=combobox[name="Pet"i]')
+        await live.step("click")
+        await live.click_on('internal:role=option[name="Dog"i]')
+        await live.until(lambda: live.actions().count("click") == 2)
+        await says(live, "css=#said", "Pet Dog")
+
+    steps = await checked(record, tmp_path, drive)
+    assert [one.selector for one in steps[1:3]] == [
+        'internal:role=combobox[name="Pet"i]',
+        'internal:role=option[name="Dog"i]',
+    ]
+
+
+async def test_a_slider_is_dragged_by_a_distance(record: Record, tmp_path: Path) -> None:
+    async def drive(live: LiveClient) -> None:
+        x, y = await live.at("css=.knob")
+        await live.call("mouse", kind="move", x=x, y=y)
+        await live.call("mouse", kind="down", x=x, y=y)
+        for part in range(1, 7):
+            await live.call("mouse", kind="move", x=x + 20 * part, y=y)
+        await live.call("mouse", kind="up", x=x + 120, y=y)
+        step = await live.step("drag")
+        assert step["params"]["by"] == {"x": 120, "y": 0}
+        await says(live, "css=#said", "Slid to 110")
+
+    steps = await checked(record, tmp_path, drive)
+    assert [one.action for one in steps] == ["navigate", "drag", "assert_text"]
+
+
+async def test_an_assertion_is_about_the_text_that_is_seen(record: Record) -> None:
+    """An empty part of a transparent list lies above the counter, as in TodoMVC."""
+    async with record("foreign") as (_, live):
+        x, y = await live.at("css=#count")
+        answer = await live.call("assert", kind="text", x=x, y=y)
+        step = live.steps[answer["key"]]["step"]
+        assert step["params"]["text"] == "2 left"
+        assert step["element"]["tag"] == "span"
