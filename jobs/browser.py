@@ -6,9 +6,9 @@ What keeps a browser where it may go, from the outside in:
   ones can not be made: nothing resolves but the proxy's own address, QUIC is off, and WebRTC
   may not use UDP beside the proxy;
 - `file:`, `chrome:` and the like never reach a proxy. A page can not navigate to them
-  (Chromium refuses that itself); a person or program at the console could, so every address
-  that we navigate to goes through `jobs.egress.Policy.check_url` first, and the session looks
-  at where its pages really ended up;
+  (Chromium refuses that itself, in popups too); a person or program at the console could, so
+  every address that we navigate to or open a tab at goes through `jobs.egress.Policy.check_url`
+  first, and the session looks at where its tabs, popups included, really are and leads them away;
 - the sandbox contains a page that breaks its renderer. It is on wherever it can be.
 
 Nothing here touches the database; only the settings CHROMIUM_PATH and DATA_DIR are read.
@@ -262,10 +262,12 @@ def _chromium_args(*, proxy_url: str) -> list[str]:
         "--disable-domain-reliability",
         "--no-pings",
         "--media-router=0",
-        # Chromium asks both at every start, whatever else is switched off. Port 9 is one that it
+        # Chromium asks the first two at every start, whatever else is switched off. Port 9 is one that it
         # refuses to connect to, so these requests end inside it.
         "--component-updater=url-source=http://127.0.0.1:9/",
         "--gaia-url=http://127.0.0.1:9/",
+        # Every form would be described to Google, to learn what to fill in.
+        "--autofill-server-url=http://127.0.0.1:9/",
     ]
 
 

@@ -31,6 +31,17 @@ OnRefused = Callable[[str, str, str], None]
 CONNECT_TIMEOUT_S = 15
 RESOLVED_FOR_S = 30
 MOST_CONNECTIONS = 1000
+# What Chromium asks for by itself, where no switch of its silences it: updates, dictionaries for
+# the spelling of what is typed, hints. No page uses these hosts. They are answered at once, and
+# nobody is told. accounts.google.com is not among them: pages let people sign in there.
+BROWSERS_OWN = frozenset(
+    {
+        "content-autofill.googleapis.com",
+        "optimizationguide-pa.googleapis.com",
+        "redirector.gvt1.com",
+        "update.googleapis.com",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +129,8 @@ class FilteringProxy:
         :raises EgressRefused: the policy forbids it.
         :raises CannotConnect: nobody is there.
         """
+        if host.lower().rstrip(".") in BROWSERS_OWN:
+            raise CannotConnect("browsers_own", f"{host} is asked by the browser, not by a page.")
         addresses = await self._resolve(host, port)
         upstream = self.via(host)
         if upstream is None:
@@ -178,6 +191,9 @@ class FilteringProxy:
 
     def refused(self, url: str, code: str, message: str) -> None:
         """Tell whoever wants to know that `url` was not gone to."""
+        if code == "browsers_own":
+            logger.debug("refused %s: %s", url, code)
+            return
         logger.info("refused %s: %s", url, code)
         if self._on_refused is not None:
             self._on_refused(url, code, message)
