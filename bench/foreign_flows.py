@@ -32,8 +32,7 @@ def role(name: str, accessible: str) -> str:
 
 
 async def fill(live: LiveClient, selector: str, text: str) -> None:
-    await live.click_on(selector)
-    await asyncio.sleep(CLICK_S)
+    await click(live, selector)
     await live.type(text)
 
 
@@ -41,7 +40,8 @@ async def click(live: LiveClient, selector: str, **fields: object) -> None:
     try:
         await live.click_on(selector, **fields)
     except LiveError:
-        # A list that is drawn anew at every letter may be gone between looking and clicking.
+        # A list that is drawn anew at every letter may be gone between looking and clicking, and a
+        # page that hashes a password takes its time.
         await asyncio.sleep(CLICK_S)
         await live.click_on(selector, **fields)
     await asyncio.sleep(CLICK_S)

@@ -133,6 +133,8 @@ class Stage:
             await patient(page.close())
             return
         tab = self._register(page, opener=None)
+        # It may have gone somewhere before anyone listened.
+        self._keep_in_bounds(tab, page.url)
         opener_page = await patient(page.opener())
         opener = self._pages.of(opener_page)
         if opener is not None:
@@ -203,15 +205,20 @@ class Stage:
         if frame.parent_frame is not None:
             return
         url = frame.url
-        if not url.startswith(_LOCAL):
-            self._refused(
-                url, "scheme_refused", f"Pages of the kind {url.split(':')[0]}: are refused."
-            )
-            self._run(tab.page.goto("about:blank"))
+        if not self._keep_in_bounds(tab, url):
             return
         if url != "about:blank":
             self.effect(tab.page, Signal(name="navigation", params={"url": url[:2_000]}))
         self._run(self._titled(tab))
+
+    def _keep_in_bounds(self, tab: Tab, url: str) -> bool:
+        """Whether a tab may be at `url`; if not, it is led away and everyone is told."""
+        if not url or url.startswith(_LOCAL):
+            return True
+        kind = url.split(":")[0]
+        self._refused(url, "scheme_refused", f"Pages of the kind {kind}: are refused.")
+        self._run(tab.page.goto("about:blank"))
+        return False
 
     async def _titled(self, tab: Tab) -> None:
         tab.title = (await patient(tab.page.title()) or "")[:300]
