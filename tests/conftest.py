@@ -1,6 +1,7 @@
 """What every test may use: a database of each sort, jobs that really run, servers without root."""
 
 import pytest
+from django.conf import settings
 
 from tests.fixtures.database import (
     _postgres_ready,
@@ -26,6 +27,11 @@ __all__ = [
     "s3_bucket",
     "sqlite_file",
 ]
+
+
+def pytest_configure() -> None:
+    # Made by `manage.py prepare` where the console is served; its absence is a warning, so an error.
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
