@@ -66,6 +66,18 @@ def body_of(*steps: Step) -> str:
             'page.locator("#a").drag_to(page.locator("#b"))',
         ),
         (
+            step(
+                Action.DRAG,
+                "#knob",
+                params={"by": {"x": 120, "y": -2.5}, "source_position": {"x": 10, "y": 9}},
+            ),
+            'page.locator("#knob").hover(position={"x": 10, "y": 9})\n'
+            'box1 = page.locator("#knob").bounding_box()\n'
+            "page.mouse.down()\n"
+            'page.mouse.move(box1["x"] + 130, box1["y"] + 6.5, steps=10)\n'
+            "page.mouse.up()",
+        ),
+        (
             step(Action.FILL, FIELD, params={"text": 'a"b\n'}),
             'page.get_by_label("Name").fill(\'a"b\\n\')',
         ),
@@ -528,6 +540,10 @@ def test_x(page: Page) -> None:
         "page.locator('a').fill(...)",
         "page.locator('a').fill(UNKNOWN)",
         "(x := page)",
+        'page.mouse.move(box1["x"] + __import__("os").getpid(), box1["y"] + 1, steps=10)',
+        'page.mouse.move(box1["__class__"] + 1, box1["y"] + 1, steps=10)',
+        "box1 = page.evaluate('1')",
+        "page = page.bounding_box()",
     ],
 )
 def test_the_allow_list_refuses(line: str) -> None:
