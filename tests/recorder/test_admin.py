@@ -207,6 +207,52 @@ def test_a_failed_verification_names_the_step_and_the_reason(ada: User) -> None:
     assert "td-verdict-verified" not in html
 
 
+@pytest.mark.parametrize(
+    ("reason", "title"),
+    [
+        ("url_unreachable", "The address could not be reached"),
+        ("url_refused", "The address is refused"),
+        ("browser_crashed", "The browser ended unexpectedly"),
+        ("worker_lost", "The worker was lost"),
+        ("something_new", "The recording failed"),
+    ],
+)
+def test_a_recording_that_broke_off_says_what_was_kept_and_what_to_do(
+    ada: User, reason: str, title: str
+) -> None:
+    session = recordings.ended(ada, verdict="unverified", status="failed", code="")
+    Job.objects.filter(pk=session.job_id).update(reason=reason, error="It said no.")
+    shown = text(page(client_of(ada), change(session)))
+    assert title in shown
+    assert "It said no." in shown
+    assert "4 steps and 2 files recorded until then are kept below" in shown
+
+
+def test_recording_again_begins_with_the_same_options_and_no_secret(ada: User) -> None:
+    options = {
+        "viewport": {"width": 800, "height": 600},
+        "locale": "de-AT",
+        "video": False,
+        "permissions": ["geolocation"],
+        "http_credentials": {"username": "u", "password": "hunter2"},
+    }
+    session = recordings.queued(ada, options=options)
+    html = page(client_of(ada), f"{ADD}?from={session.pk}")
+    form = client_of(ada).get(f"{ADD}?from={session.pk}").context["form"]
+    for name, value in {
+        "url": session.url,
+        "flow_name": "Log in",
+        "option_viewport__width": 800,
+        "option_locale": "de-AT",
+        "option_video": False,
+        "option_permissions": ["geolocation"],
+    }.items():
+        assert form[name].value() == value, name
+    assert "hunter2" not in html
+    other = User.objects.create_user("eve", password="pw", is_staff=True)
+    assert session.url not in page(client_of(other), f"{ADD}?from={session.pk}")
+
+
 def test_hostile_text_stays_text(ada: User) -> None:
     bad = '</script><script>alert(1)</script><img src=x onerror="alert(1)">'
     session = recordings.ended(ada, flow_name=bad[:200], code=bad, verdict_reason=bad)

@@ -16,8 +16,6 @@ import httpx
 import pytest
 import pytest_asyncio
 from django.conf import settings
-from django.contrib.auth.models import User
-from django.db import connection, connections
 from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
 from jobs.browser import find_chromium
@@ -28,7 +26,6 @@ from tests.sites import Sites
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
     pytest.mark.timeout(240),
 ]
 
@@ -43,22 +40,31 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture
-def console(tmp_path: Path, transactional_db: None) -> Iterator[str]:
-    """`manage.py up` on this test's database; its address."""
-    User.objects.create_superuser("admin", password=PASSWORD)
-    User.objects.create_superuser("second", password=PASSWORD)
-    address = f"sqlite:///{connection.settings_dict['NAME']}"
-    connections.close_all()
+# One process for all of it: each start of manage.py costs as much as the work.
+PREPARE = f"""
+from django.contrib.auth.models import User
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+call_command("collectstatic", interactive=False, verbosity=0)
+for name in ("admin", "second"):
+    User.objects.create_superuser(name, password={PASSWORD!r})
+"""
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`manage.py up` on a database of this module's own; its address."""
+    folder = tmp_path_factory.mktemp("console")
+    address = f"sqlite:///{folder / 'console.sqlite3'}"
     port = _free_port()
     variables = {"PORT": str(port), "WORKERS": "1", "BROWSER_WORKERS": "1", "LEASE_S": "30"}
     subprocess.run(
-        [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"],
+        [sys.executable, "manage.py", "shell", "-v0", "-c", PREPARE],
         cwd=settings.BASE_DIR,
         env={**environment(address), **variables},
         check=True,
     )
-    running = Cluster(address, "up", log=tmp_path / "up.log", **variables)
+    running = Cluster(address, "up", log=folder / "up.log", **variables)
     try:
         url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 60
@@ -70,7 +76,13 @@ def console(tmp_path: Path, transactional_db: None) -> Iterator[str]:
         yield url
     finally:
         running.end()
-        print(running.log.read_text())  # pytest shows it where the test failed
+        print(running.log.read_text())  # pytest shows it where a test failed
+
+
+@pytest.fixture(scope="module")
+def logins() -> dict[str, Any]:
+    """The cookies of who has logged in."""
+    return {}
 
 
 @pytest_asyncio.fixture
@@ -100,12 +112,16 @@ class Operator:
             ),
         )
 
-    async def log_in(self, name: str = "admin") -> None:
+    async def log_in(self, logins: dict[str, Any], name: str = "admin") -> None:
+        if name in logins:
+            await self.page.context.add_cookies(logins[name])
+            return
         await self.page.goto(f"{self.console}/admin/login/")
         await self.page.fill("[name=username]", name)
         await self.page.fill("[name=password]", PASSWORD)
         await self.page.click("[type=submit]")
         await self.page.wait_for_url("**/admin/")
+        logins[name] = await self.page.context.cookies()
 
     async def new_recording(self, url: str, name: str) -> None:
         await self.page.goto(f"{self.console}{LIST}")
@@ -114,6 +130,33 @@ class Operator:
         await self.page.get_by_label("Flow name").fill(name)
         await self.page.get_by_role("button", name="Start recording").click()
         await self.is_live()
+
+    async def light_recording(self, url: str, name: str) -> None:
+        """As the form does, without the evidence that takes its time."""
+        cookies = {one["name"]: one["value"] for one in await self.page.context.cookies()}
+        off = {"trace": False, "har": False, "video": False, "domSnapshots": False}
+        started = await self.page.request.post(
+            f"{self.console}/api/recorder/sessions",
+            data={"url": url, "flowName": name, "options": off},
+            headers={"X-CSRFToken": cookies["csrftoken"], "Referer": self.console},
+        )
+        assert started.status == 202, await started.text()
+        session = (await started.json())["sessionId"]
+        await self.page.goto(f"{self.console}{LIST}{session}/change/")
+        await self.is_live()
+
+    async def open(self, url: str, title: str) -> None:
+        """Another page in the recorded browser."""
+        await self.page.get_by_label("Address of the recorded page").fill(url)
+        await self.page.keyboard.press("Enter")
+        await expect(self.page.get_by_role("tab", selected=True)).to_contain_text(title)
+
+    async def leave(self) -> None:
+        """Free the worker for the next test."""
+        if await self.page.locator("recording-live").count():
+            self.page.once("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+            await self.page.get_by_role("button", name="Cancel", exact=True).click()
+            await expect(self.page.locator("[data-banner-title]")).to_be_visible(timeout=60_000)
 
     async def is_live(self) -> None:
         await expect(self.page.locator("live-browser[data-live]")).to_be_attached(timeout=60_000)
@@ -139,11 +182,12 @@ class Operator:
 
 
 @pytest_asyncio.fixture
-async def operator(browser: Any, console: str) -> AsyncIterator[Operator]:
+async def operator(browser: Any, console: str, logins: dict[str, Any]) -> AsyncIterator[Operator]:
     context: BrowserContext = await browser.new_context(viewport={"width": 1440, "height": 900})
     person = Operator(await context.new_page(), console)
-    await person.log_in()
+    await person.log_in(logins)
     yield person
+    await person.leave()
     assert person.complaints == []
     await context.close()
 
@@ -221,17 +265,19 @@ async def test_record_assert_stop_and_get_a_verified_test(
 
 
 async def test_a_second_viewer_watches_until_control_is_handed_over(
-    operator: Operator, browser: Any, sites: Sites
+    operator: Operator, browser: Any, logins: dict[str, Any], sites: Sites
 ) -> None:
     url = sites.page("form")
     name_field = await middle(browser, url, "[name=name]")
-    await operator.new_recording(url, "Two of us")
+    await operator.light_recording(url, "Two of us")
     context = await browser.new_context(viewport={"width": 1440, "height": 900})
     second = Operator(await context.new_page(), operator.console)
-    await second.log_in("second")
+    await second.log_in(logins, "second")
     await second.page.goto(operator.page.url)
     await second.is_live()
     await expect(second.page.locator(".td-live-who")).to_have_text("Watching · admin controls")
+    # Who comes late gets the pictures of the steps before from the session.
+    await expect(second.page.locator(".td-step-thumb img").first).to_be_visible(timeout=15_000)
     await expect(second.page.get_by_role("button", name="Reload")).to_be_disabled()
     await expect(operator.page.locator(".td-live-who")).to_have_text("You control · 1 watching")
 
@@ -249,7 +295,7 @@ async def test_lists_files_and_dialogs_are_drawn_by_the_console(
 ) -> None:
     url, page = sites.page("selects"), operator.page
     select = await middle(browser, url, "select >> nth=0")
-    await operator.new_recording(url, "Overlays")
+    await operator.light_recording(url, "Overlays")
     await operator.click(*select)
     options = page.locator(".td-live-popup option:not([disabled])")
     await expect(options.first).to_be_visible()
@@ -258,10 +304,7 @@ async def test_lists_files_and_dialogs_are_drawn_by_the_console(
     await expect(page.locator(".td-live-popup")).to_have_count(0)
 
     chooser = await middle(browser, sites.page("upload"), "input[type=file] >> nth=0")
-    await page.get_by_label("Address of the recorded page").fill(sites.page("upload"))
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_role("tab", selected=True)).to_contain_text("pload")
-    await page.wait_for_timeout(500)
+    await operator.open(sites.page("upload"), "pload")
     await operator.click(*chooser)
     upload = tmp_path / "notes.txt"
     upload.write_text("hello")
@@ -270,16 +313,60 @@ async def test_lists_files_and_dialogs_are_drawn_by_the_console(
     await expect(operator.step("notes.txt")).to_be_visible()
 
     button = await middle(browser, sites.page("dialogs"), "button >> nth=0")
-    await page.get_by_label("Address of the recorded page").fill(sites.page("dialogs"))
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_role("tab", selected=True)).to_contain_text("ialog")
-    await page.wait_for_timeout(500)
+    await operator.open(sites.page("dialogs"), "ialog")
     await operator.click(*button)
     dialog = page.locator(".td-live-panel")
     await expect(dialog).to_be_visible()
     await dialog.get_by_role("button", name="OK").click()
     await expect(dialog).to_have_count(0)
-    await expect(operator.step("dialog:")).to_be_visible()
+    await expect(operator.step("Mind the gap")).to_contain_text("alert “Mind the gap” read")
+
+
+async def test_pickers_paste_drag_and_pause(operator: Operator, browser: Any, sites: Sites) -> None:
+    url, page = sites.page("pickers"), operator.page
+    date, fruit = [await middle(browser, url, f"[name={name}]") for name in ("date", "fruit")]
+    await operator.light_recording(url, "By hand")
+    await operator.click(*date)
+    await page.get_by_label("Choose a date for the page").fill("2026-03-04")
+    await page.get_by_role("button", name="Set").click()
+    await expect(operator.step("2026-03-04")).to_be_visible()
+
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await page.evaluate("navigator.clipboard.writeText('Äpfel ✓')")
+    await operator.click(*fruit)
+    await page.keyboard.press("Control+v")
+    await expect(operator.step('with "Äpfel ✓"')).to_be_visible()
+
+    card = await middle(browser, sites.page("drag"), "text=Paint")
+    bin_ = await middle(browser, sites.page("drag"), "#done")
+    await operator.open(sites.page("drag"), "Drag")
+    await page.get_by_role("button", name="Drag: press").click()
+    await expect(page.locator(".td-live-hint")).to_contain_text("Press where the drag starts")
+    await page.mouse.move(*(await operator.point(*card)))
+    await page.mouse.down()
+    await page.mouse.move(*(await operator.point(*bin_)), steps=4)
+    await page.mouse.up()
+    await expect(operator.step('Drag text "Paint"')).to_be_visible()
+
+    await page.get_by_role("button", name="Pause").click()
+    await expect(page.locator(".td-live-hint")).to_contain_text("Paused")
+    await operator.click(*card)
+    await page.get_by_role("button", name="Resume").click()
+    await expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    await operator.click(*bin_, button="right")
+    await page.get_by_role("menuitem", name="Hover here").click()
+    await expect(operator.step("Point at")).to_be_visible()
+    await operator.stop()
+    await expect(page.locator("[data-banner-title]")).to_have_text("Verified")
+    wordings = await page.locator(".td-step-wording").all_inner_texts()
+    assert [words.split()[0] for words in wordings if words.split()[0] != "Click"] == [
+        "Open",
+        "Fill",
+        "Fill",
+        "Open",
+        "Drag",
+        "Point",
+    ]
 
 
 KEEP_SOCKETS = """
@@ -297,7 +384,7 @@ async def test_a_lost_connection_comes_back_and_a_cancelled_recording_keeps_its_
     await page.add_init_script(KEEP_SOCKETS)
     url = sites.page("form")
     name_field = await middle(browser, url, "[name=name]")
-    await operator.new_recording(url, "Drop")
+    await operator.light_recording(url, "Drop")
     await page.evaluate("sockets.filter(({url}) => url.endsWith('/live')).at(-1).close()")
     banner = page.locator(".td-live-banner")
     await expect(banner).to_contain_text("was lost")
