@@ -17,7 +17,7 @@ from django.utils.http import content_disposition_header, parse_etags
 from rest_framework.request import Request
 
 from jobs.api.problem import Problem
-from jobs.artifacts import open_artifact
+from jobs.artifacts import open_range
 from jobs.events import time_dto
 from jobs.models import Artifact
 
@@ -98,14 +98,13 @@ def serve_artifact(request: HttpRequest | Request, artifact: Artifact) -> HttpRe
     if plain.method == "HEAD":
         return HttpResponse(status=status, headers=headers)
     try:
-        file = open_artifact(artifact)
+        file = open_range(artifact, first=first, last=last)
     except OSError as error:
         raise Problem(
             status=404,
             code="artifact_missing",
             detail="The file of this artifact is gone from storage.",
         ) from error
-    file.seek(first)
     chunks = _chunks(file, last - first + 1)
     # Each server's own kind of iterator: Django would read the other kind into memory whole.
     body = _async_chunks(chunks) if isinstance(plain, ASGIRequest) else chunks

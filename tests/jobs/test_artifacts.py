@@ -155,3 +155,28 @@ def test_an_isolated_body_reaches_s3_with_a_scrubbed_environment(
     # The first attempt's file is gone from the bucket, too.
     stored = [item.key for item in s3_bucket.objects.filter(Prefix=f"jobs/{job.id}/")]
     assert stored == [kept.storage_name]
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 4), (1, 2), (4, 4)])
+def test_a_range_is_all_that_is_fetched_from_s3(
+    running: RunningJob, s3_bucket: Any, first: int, last: int
+) -> None:
+    kept = running.artifact("a.txt", b"hello", kind="text")
+    with artifacts.open_range(kept, first=first, last=last) as body:
+        # More than the range is not even offered.
+        assert body.read() == b"hello"[first : last + 1]
+
+
+def test_an_empty_file_and_one_that_is_gone_on_s3(running: RunningJob, s3_bucket: Any) -> None:
+    empty = running.artifact("empty.txt", b"", kind="text")
+    with artifacts.open_range(empty, first=0, last=-1) as body:
+        assert body.read() == b""
+    empty.storage_name = "jobs/gone"
+    with pytest.raises(FileNotFoundError):
+        artifacts.open_range(empty, first=0, last=-1)
+
+
+def test_a_range_of_a_file_in_a_folder_begins_there(running: RunningJob) -> None:
+    kept = running.artifact("a.txt", b"hello", kind="text")
+    with artifacts.open_range(kept, first=3, last=4) as body:
+        assert body.read(2) == b"lo"

@@ -1,5 +1,6 @@
 """Kinds for the engine's tests and benches."""
 
+import faulthandler
 import os
 import signal
 import subprocess
@@ -201,6 +202,7 @@ def isolated_hurries(job: RunningJob) -> None:
 def isolated_dies(job: RunningJob) -> None:
     """Die like a fault in C code."""
     job.artifact("before.txt", b"before", kind="text")
+    faulthandler.disable()  # pytest's would fill the report with this death
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
