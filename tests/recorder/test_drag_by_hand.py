@@ -24,11 +24,13 @@ async def test_a_list_that_sorts_itself_is_dragged_onto_what_was_there_before(re
         assert "unrecorded" not in live.actions()
 
 
-async def test_a_drag_that_ends_where_it_began_is_flagged_and_never_lost(record):
+async def test_a_drag_that_ends_where_it_began_is_one_by_a_distance(record):
     async with record("drag") as (_, live):
         rect = (await live.call("locate", selector="h1"))["rect"]
         y = rect["y"] + rect["height"] / 2
         await live.call("mouse", kind="down", x=rect["x"] + 200, y=y)
         await live.call("mouse", kind="move", x=rect["x"] + 260, y=y)
         await live.call("mouse", kind="up", x=rect["x"] + 260, y=y)
-        await live.step("unrecorded", gesture="drag")
+        step = await live.step("drag")
+        assert step["params"]["by"] == {"x": 60, "y": 0}
+        assert step["params"]["source_position"]["x"] == 200
