@@ -124,7 +124,7 @@ def keep_calls_out_of_traces() -> None:
 
 @contextlib.contextmanager
 def shown_in_trace(title: str = "") -> Iterator[None]:
-    """The first call inside is a row of the trace, with a snapshot after it, under this title."""
+    """The first call inside is a row of the trace with its two snapshots, under this title."""
     zone = current_zone().with_(
         "apiZone", ApiZone(api_name=title, frames=[], title=title or None, internal=False)
     )

@@ -124,7 +124,7 @@ class Inputs:
         self._focus = None
         if count == 1:
             # Within a double click there is no time for a picture.
-            await self._moments.before_next()
+            await self._moments.before_press()
         target, _ = await asyncio.gather(
             patient(at_point(page, x, y), timeout_s=1), self._move(page, x, y)
         )
@@ -162,6 +162,8 @@ class Inputs:
         if math.hypot(x - press.x, y - press.y) > _DRAG_PX:
             await self._drop(page, press, x, y)
             return
+        if count == 1:
+            await self._moments.before_next()
         tag = info.get("element", {}).get("tag")
         gesture = self._ledger.add(
             Gesture(

@@ -25,6 +25,7 @@ from recorder.session.stepbook import Entry, StepBook
 _QUIET_S = 0.3
 # The next gesture waits for a picture no longer than this.
 _HURRY_S = 1.0
+_GLANCE_S = 0.02
 
 
 @dataclass(eq=False, kw_only=True)
@@ -134,6 +135,12 @@ class Moments:
         if moment.taking is None:
             moment.taking = asyncio.ensure_future(self._take(moment))
         return moment.taking
+
+    async def before_press(self) -> None:
+        """As `before_next`, for what seldom changes a page: the rest is waited for at its release."""
+        taking = self.hasten()
+        if taking is not None:
+            await asyncio.wait({taking}, timeout=_GLANCE_S)
 
     async def before_next(self, *, typing_into: Target | None = None) -> None:
         """Let the picture of the last gesture be taken before another one changes the page."""

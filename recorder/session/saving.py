@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.options import camel
 from recorder.adapter import PINNED
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def write_metadata(live: LiveSession, *, started_at: str, ended_by: str) -> None
         else {"on": launched.sandbox.on, "reason": launched.sandbox.reason},
         "playwright": PINNED,
         "options": {
-            name: "(set)" if name in _HIDDEN and value else value for name, value in options.items()
+            camel(name): "(set)" if name in _HIDDEN and value else value
+            for name, value in options.items()
         },
         "steps": {
             "kept": len(kept),

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -214,3 +217,49 @@ def test_what_we_do_not_know_is_left_out() -> None:
     action = parse_action({**CLICK, "signals": [{"name": "x"}], "ref": "e1", "code": "import os"})
     assert action.params == {"button": "left", "click_count": 1, "modifiers": []}
     assert parse_action({**CLICK, "modifiers": 10}).params["modifiers"] == ["Control", "Shift"]
+
+
+TRACED = """
+import asyncio, json, sys, zipfile
+from playwright.async_api import async_playwright
+from recorder.adapter import keep_calls_out_of_traces, shown_in_trace
+
+async def main():
+    keep_calls_out_of_traces()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=sys.argv[1], chromium_sandbox=False)
+        context = await browser.new_context()
+        await context.tracing.start(snapshots=True)
+        page = await context.new_page()
+        await page.set_content("<button>Go</button>")
+        with shown_in_trace("Click"):
+            await page.mouse.click(20, 20)
+        await page.evaluate("1")
+        await context.tracing.stop(path=sys.argv[2])
+        await browser.close()
+    with zipfile.ZipFile(sys.argv[2]) as trace:
+        lines = [json.loads(line) for line in trace.read("trace.trace").splitlines()]
+    print([one["title"] for one in lines if one["type"] == "before"])
+    print(sum(one["type"] == "frame-snapshot" for one in lines))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.browser
+def test_only_what_is_shown_is_in_the_trace(tmp_path: Path) -> None:
+    """In a process of its own: it is so for all of the process."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            TRACED,
+            str(find_chromium().executable),
+            str(tmp_path / "trace.zip"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["['Click']", "2"], done.stderr

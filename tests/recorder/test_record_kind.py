@@ -25,6 +25,7 @@ from recorder.session.tickets import issue
 from tests.fixtures.jobs import end_worker, fork_worker, wait_for, wait_until_ended
 from tests.recorder.live_client import LiveClient
 from tests.sites import Sites
+from tests.sites.server import PASSWORD, SESSION_COOKIE, USERNAME
 
 pytestmark = pytest.mark.browser
 Drive = Callable[[LiveClient], Awaitable[None]]
@@ -298,6 +299,59 @@ def test_secrets_among_the_options_are_sealed() -> None:
     assert is_sealed(options["http_credentials"]["password"])
     assert is_sealed(options["extra_headers"]["X-Key"])
     assert is_sealed(options["proxy"]["password"])
+
+
+def test_a_second_recording_starts_from_the_firsts_state(
+    sites: Sites, owner: User, worker: int
+) -> None:
+    async def signs_in(live: LiveClient) -> None:
+        await live.click_on('input[name="email"]')
+        await live.call("text", text=USERNAME)
+        await live.click_on('input[type="password"]')
+        await live.call("text", text=PASSWORD)
+        await live.press("Enter")
+        await live.until(lambda: live.pages[0]["url"].endswith("/account"), timeout_s=20)
+
+    first = begin(owner, sites.page("login"), verify=False, **LIGHT)
+    drive(first, signs_in)
+    request_stop(session=first, by=owner)
+    assert wait_until_ended(first.job, timeout_s=60).status == "succeeded"
+    before = len(sites.seen)
+    second = begin(owner, sites.page("account"), authState=str(first.pk), **LIGHT)
+    recording(second)
+    request_stop(session=second, by=owner)
+    job = wait_until_ended(second.job, timeout_s=110)
+    second = RecordingSession.objects.get(pk=second.pk)
+    assert (job.status, second.state) == ("succeeded", "verified"), job.error
+    # The recording and its verification were both signed in from their first request on.
+    pages = [one for one in sites.seen[before:] if one.path == "/account"]
+    assert len(pages) == 2
+    assert all(SESSION_COOKIE in one.headers.get("cookie", "") for one in pages)
+
+
+def test_stopped_before_its_page_came(sites: Sites, owner: User, worker: int) -> None:
+    session = begin(owner, sites.page("second"), **LIGHT)
+    wait_for(lambda: Job.objects.get(pk=session.job_id).status == "running", timeout_s=30)
+    request_stop(session=session, by=owner)
+    job = wait_until_ended(session.job, timeout_s=110)
+    session = RecordingSession.objects.get(pk=session.pk)
+    assert list(session.steps.values_list("action", flat=True)) == ["navigate"]
+    assert (job.status, session.state) == ("succeeded", "verified"), job.error
+
+
+def test_nothing_recorded_is_never_verified(sites: Sites, owner: User, worker: int) -> None:
+    async def delete_all(live: LiveClient) -> None:
+        for step in live.kept():
+            await live.call("deleteStep", key=step["key"])
+
+    session = begin(owner, sites.page("second"), **LIGHT)
+    drive(session, delete_all)
+    request_stop(session=session, by=owner)
+    job = wait_until_ended(session.job, timeout_s=60)
+    session = RecordingSession.objects.get(pk=session.pk)
+    assert (job.status, job.reason) == ("failed", "nothing_recorded")
+    assert session.state == "failed"
+    assert session.verified_at is None
 
 
 def test_another_owners_auth_state_is_refused(sites: Sites, owner: User, worker: int) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import zipfile
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -58,7 +60,7 @@ async def test_headers_credentials_and_csp(record: Record, sites: Sites) -> None
         assert await live.at("text=inline script ran")
         await session.stop()
         options = json.loads((session.folder / "metadata.json").read_text())["options"]
-        assert options["http_credentials"] == options["extra_headers"] == "(set)"
+        assert options["httpCredentials"] == options["extraHeaders"] == "(set)"
 
 
 async def test_https_errors_are_ignored_only_on_wish(tmp_path: Path) -> None:
@@ -136,3 +138,26 @@ async def test_it_starts_from_an_earlier_state(sites: Sites, tmp_path: Path) -> 
         await session.line("started")
         assert await session.stop() == 0
         assert "kept" in (session.folder / "storage_state.json").read_text()
+
+
+async def test_slow_motion_slows_every_input(record: Record) -> None:
+    async with record("form", slow_mo=400) as (_, live):
+        x, y = await live.at("h1")
+        began = monotonic()
+        await live.click(x, y)
+        # To move, press and let go are three inputs.
+        assert monotonic() - began >= 1.2
+        await live.step("click")
+
+
+async def test_no_window_without_a_screen(tmp_path: Path, sites: Sites) -> None:
+    async with SessionProcess(
+        sites.page("second"),
+        tmp_path / "work",
+        env={"DISPLAY": "", "WAYLAND_DISPLAY": ""},
+        headed=True,
+    ) as session:
+        failed = await session.line("failed")
+        assert failed["reason"] == "browser_not_found"
+        assert "screen" in failed["message"]
+        assert await asyncio.wait_for(session.process.wait(), 30) == 1
