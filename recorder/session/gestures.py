@@ -28,6 +28,11 @@ _SAME = """(found, target) => {
   return climbs(target, found) || climbs(found, target) || [...(found.labels || [])].some((label) => climbs(target, label));
 }"""
 _ANY_SAME = f"(all, target) => target.isConnected && all.slice(0, 20).some((found) => ({_SAME})(found, target))"
+_WHICH_SAME = f"""(all, targets) => {{
+  if (!all.length) return null;
+  const some = all.slice(0, 20);
+  return targets.map((target) => target.isConnected ? some.some((found) => ({_SAME})(found, target)) : null);
+}}"""
 _TAKES_TEXT = """(found) => {
   const root = found.getRootNode();
   return root.activeElement === found || found.ownerDocument.activeElement === found || found.contains(root.activeElement);
@@ -158,6 +163,7 @@ class Ledger:
                     return gesture
         count = int(action.params.get("click_count", 1))
         unclear: Gesture | None = None
+        met = await self._met(page, action.selector)
         for gesture in self._recent(page, ("pointer",)):
             if (
                 gesture.told
@@ -165,7 +171,10 @@ class Ledger:
                 or (action.name == "click" and gesture.click_count != count)
             ):
                 continue
-            same = await self._meets(page, action.selector, gesture)
+            if gesture in met:
+                same: bool | None = met[gesture]
+            else:
+                same = await self._meets(page, action.selector, gesture)
             # What double clicks began with is told of already: rather one that is still awaited.
             if (
                 same is None
@@ -234,6 +243,26 @@ class Ledger:
             if other.click_count < gesture.click_count and other.at <= gesture.at < other.at + 1.5:
                 other.expects = False
         return gesture
+
+    async def _met(self, page: Page, selector: str) -> dict[Gesture, bool]:
+        """Which of the recent gestures met what `selector` names, in one call.
+
+        Those whose element is gone, or in another document, are left out: `_meets` looks closer.
+        """
+        asked = [
+            (one, one.target.handle)
+            for one in self._recent(page, ("pointer",))
+            if one.target is not None and one.target.frame is page.main_frame
+        ]
+        handles = [handle for _, handle in asked]
+        answers = await patient(page.locator(selector).evaluate_all(_WHICH_SAME, handles))
+        if not isinstance(answers, list) or len(answers) != len(asked):
+            return {}
+        return {
+            gesture: same
+            for (gesture, _), same in zip(asked, answers, strict=True)
+            if isinstance(same, bool)
+        }
 
     async def _meets(self, page: Page, selector: str, gesture: Gesture) -> bool | None:
         """Whether `selector` names the element that was pointed at; None: no longer to be told."""

@@ -320,7 +320,7 @@ class LiveSession:
                 self.audience.say("control", **self.audience.as_json())
             with contextlib.suppress(Error):
                 await self.commands.settle_scroll(idle_s=0.7)
-            if self.requests.dialog_open or self.paused:
+            if self.requests.dialog_open or self.paused or self.reports.behind:
                 self.ledger.forgive()
                 continue
             late = self.ledger.unrecorded()

@@ -69,6 +69,11 @@ class Reports:
             finally:
                 self._waiting.task_done()
 
+    @property
+    def behind(self) -> bool:
+        """Whether reports wait: a gesture is not lost as long as its own may be among them."""
+        return not self._waiting.empty()
+
     async def drained(self) -> None:
         await self._waiting.join()
 
