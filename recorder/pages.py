@@ -160,6 +160,10 @@ def _files_of_replays(replays: list[dict[str, Any]]) -> dict[tuple[str, str], st
 
 # What a recording that broke off means to its operator: (title, what to do next).
 _BROKE = {
+    "nothing_recorded": (
+        "Nothing was recorded",
+        "Record again, and do in the live view what the test shall do before you stop.",
+    ),
     "url_unreachable": (
         "The address could not be reached",
         "Check that the site is up and that this machine can reach it, then record again.",
