@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import shutil
 import socket
+import tempfile
 from contextlib import closing
 from io import StringIO
 from pathlib import Path
@@ -119,14 +121,17 @@ def test_video_says_why_it_is_off_and_finds_the_systems_ffmpeg(nothing_installed
     playwright_files._encodes_vp9.cache_clear()
 
 
-def test_the_browser_gets_no_setting_and_no_secret_of_ours(monkeypatch, tmp_path):
+def test_the_browser_gets_no_setting_and_no_secret_of_ours(monkeypatch):
+    # Not tmp_path: its name may itself be too long for the browser's socket.
+    short = Path(tempfile.mkdtemp(dir="/tmp"))
     for name in ("SECRET_KEY", "DATABASE_URL", "ADMIN_PASSWORD", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "secret")
-    environment = browser_environment(scratch=tmp_path)
+    environment = browser_environment(scratch=short)
     assert "secret" not in environment.values()
-    assert environment["TMPDIR"] == str(tmp_path)
-    too_long = tmp_path / ("x" * 100)
+    assert environment["TMPDIR"] == str(short)
+    too_long = short / ("x" * 100)
     assert "TMPDIR" not in browser_environment(scratch=too_long)
+    shutil.rmtree(short)
 
 
 def test_launch_arguments_are_plain_values(monkeypatch, tmp_path):

@@ -141,7 +141,8 @@ def test_a_killed_worker_takes_its_isolated_body_along(cluster: Start, owner: Us
     assert (job.status, job.reason) == ("failed", "worker_lost")  # one attempt only
     wait_for(lambda: not psutil.pid_exists(started["program"]), timeout_s=5)
     assert visible(job) == ["draft.txt"]
-    assert not (settings.DATA_DIR / "work" / str(job.id)).exists()
+    # After the terminal state, so that a reaper that dies in between loses no file.
+    wait_for(lambda: not (settings.DATA_DIR / "work" / str(job.id)).exists(), timeout_s=5)
 
 
 def test_a_killed_cluster_leaves_no_process_and_the_next_one_goes_on(
