@@ -168,5 +168,5 @@ def test_a_kind_that_is_gone_fails_its_jobs(run_job: RunJob, owner: User) -> Non
 
 
 def test_work_folders_lie_in_the_data_folder(run_job: RunJob, installation: Path) -> None:
-    run_job("test.isolated_fast")
-    assert not list((installation / "work").glob("*/*"))
+    job = run_job("test.isolated_fast")
+    assert not list((installation / "work").glob(f"{job.id}/*"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import threading
@@ -114,7 +115,12 @@ async def test_fifty_popups(record: Record) -> None:
 async def test_a_page_that_never_stops_loading(record: Record, page: str) -> None:
     async with record(page) as (session, live):
         assert live.pages[0]["loading"] is True
-        await live.click(30, 30)
+        for _ in range(3):
+            # On a busy machine the first click may come before the recorder is in the page.
+            await live.click(30, 30)
+            with contextlib.suppress(AssertionError):
+                await live.step("click", timeout_s=5)
+                break
         await live.step("click")
         assert await session.stop() == 0
 
@@ -214,7 +220,8 @@ async def test_a_disk_that_takes_no_more(record: Record) -> None:
         told = await live.wait_for(lambda one: one.get("code") == "not_written", timeout_s=20)
         assert "File too large" in told["text"]
         assert not live.steps[step["key"]]["step"]["screenshot"]
-        assert await session.stop() == 1
+        # 120 is Python's own word for a standard error that took no more either.
+        assert await session.stop() in {1, 120}
         assert (await session.line("failed"))["reason"] == "not_written"
         assert (session.folder / "steps/0001.png").stat().st_size > 1_000
         assert not (session.folder / "steps/0002.png").exists()
