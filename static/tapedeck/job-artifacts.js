@@ -4,7 +4,7 @@ import { embedded, icon, make } from "./dom.js";
 import "./td-copy.js";
 import { bytes, TERMINAL } from "./words.js";
 
-// As many as the page carries (jobs/admin.py) and the API gives at once.
+// As many as the page carries (jobs/admin/jobs.py) and the API gives at once.
 const EMBEDDED = 1000;
 const PAGE = 200;
 

@@ -11,35 +11,15 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
 from jobs import console, feed, registry, services
+from jobs.admin.base import ReadOnly
 from jobs.api.downloads import artifact_dto
 from jobs.events import job_dto, time_dto
-from jobs.models import Attempt, Job, Status, Worker
-
-
-class ReadOnly(ModelAdmin):
-    """Any operator may look; nobody adds, edits or deletes rows here."""
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_active and request.user.is_staff)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_module_permission(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+from jobs.models import Attempt, Job, Status
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -263,32 +243,3 @@ def _page_of_kind(job: Job) -> dict[str, str]:
         return {}  # of an earlier version; the job's own page is all there is
     url = kind.page(job) if kind.page else ""
     return {"kind_page": url, "kind_page_label": kind.page_label} if url else {}
-
-
-@admin.register(Worker)
-class WorkerAdmin(ReadOnly):
-    list_display = ("name", "queue", "host", "pid", "doing", "started", "seen", "alive")
-    list_display_links = None
-    list_select_related = ("job",)
-    list_filter = ("queue",)
-    paginator = console.CappedPaginator
-    show_facets = admin.ShowFacets.NEVER
-
-    @admin.display(description="Working on")
-    def doing(self, worker: Worker) -> str | SafeString:
-        if worker.job is None:
-            return "idle"
-        url = reverse("admin:jobs_job_change", args=[worker.job_id])
-        return format_html('<a href="{}">{}</a>', url, worker.job)
-
-    @admin.display(description="Started")
-    def started(self, worker: Worker) -> SafeString:
-        return console.when(worker.started_at)
-
-    @admin.display(description="Last seen")
-    def seen(self, worker: Worker) -> SafeString:
-        return console.when(worker.seen_at)
-
-    @admin.display(description="Alive", boolean=True)
-    def alive(self, worker: Worker) -> bool:
-        return (timezone.now() - worker.seen_at).total_seconds() < console.ALIVE_S

@@ -1,0 +1,42 @@
+"""The workers that run jobs, as they report themselves."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from jobs import console
+from jobs.admin.base import ReadOnly
+from jobs.models import Worker
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnly):
+    list_display = ("name", "queue", "host", "pid", "doing", "started", "seen", "alive")
+    list_display_links = None
+    list_select_related = ("job",)
+    list_filter = ("queue",)
+    paginator = console.CappedPaginator
+    show_facets = admin.ShowFacets.NEVER
+
+    @admin.display(description="Working on")
+    def doing(self, worker: Worker) -> str | SafeString:
+        if worker.job is None:
+            return "idle"
+        url = reverse("admin:jobs_job_change", args=[worker.job_id])
+        return format_html('<a href="{}">{}</a>', url, worker.job)
+
+    @admin.display(description="Started")
+    def started(self, worker: Worker) -> SafeString:
+        return console.when(worker.started_at)
+
+    @admin.display(description="Last seen")
+    def seen(self, worker: Worker) -> SafeString:
+        return console.when(worker.seen_at)
+
+    @admin.display(description="Alive", boolean=True)
+    def alive(self, worker: Worker) -> bool:
+        return (timezone.now() - worker.seen_at).total_seconds() < console.ALIVE_S
