@@ -1,27 +1,20 @@
 """Files that jobs produce: hashed while they are stored, invisible until their attempt ends."""
 
-import errno
-import hashlib
 import io
-import logging
 import mimetypes
-import os
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from uuid import UUID, uuid4
 
-from django.conf import settings
-from django.core.files.base import File
-from django.core.files.storage import FileSystemStorage, default_storage
+from django.core.files.storage import default_storage
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from jobs import events
 from jobs.events import Superseded
+from jobs.files import Draft, StorageFull, delete_file
 from jobs.models import Artifact, Status
-
-log = logging.getLogger(__name__)
 
 MAX_PATH = 400
 # What a recording leaves and Python's own table does not know. The system's table is not asked:
@@ -35,15 +28,10 @@ for _ending, _type in {
     ".zip": "application/zip",
 }.items():
     _TYPES.add_type(_type, _ending)
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class BadPath(ValueError):
     """This is not a relative path inside the job's own folder."""
-
-
-class StorageFull(Exception):
-    """No space is left where artifacts are kept."""
 
 
 class ArtifactExists(Exception):
@@ -67,13 +55,6 @@ def check_path(path: str) -> str:
     ):
         raise BadPath(f"{path[:MAX_PATH]!r} is not a relative path inside the job's folder.")
     return str(PurePosixPath(path))
-
-
-class _Copied(File):  # type: ignore[type-arg]
-    """A finished copy on disk. A local storage renames it into place, another one uploads it."""
-
-    def temporary_file_path(self) -> str:
-        return str(self.name)
 
 
 def add(
@@ -126,10 +107,10 @@ def add(
             )
             artifact.save(force_insert=True)
     except IntegrityError as error:
-        _delete_file(stored)
+        delete_file(stored)
         raise ArtifactExists(f"Attempt {attempt} has already stored {path!r}.") from error
     except BaseException:
-        _delete_file(stored)
+        delete_file(stored)
         raise
     return artifact
 
@@ -146,32 +127,10 @@ def _opened(source: Path | bytes, inside: Path | None) -> IO[bytes]:
 
 
 def _store(name: str, raw: IO[bytes]) -> tuple[str, int, str]:
-    """Copy and hash in one pass, then hand the copy over whole: (stored name, size, SHA-256).
-
-    The copy can not change any more while a slow storage reads it, perhaps more than once.
-    """
-    incoming = settings.DATA_DIR / "incoming"
-    incoming.mkdir(parents=True, exist_ok=True)
-    # The process id tells the sweep at start whose copies are stale.
-    draft = incoming / f"{os.getpid()}-{uuid4().hex}"
-    sha256 = hashlib.sha256()
-    size_bytes = 0
-    try:
-        with draft.open("xb") as copy:
-            while data := raw.read(1024 * 1024):
-                copy.write(data)
-                sha256.update(data)
-                size_bytes += len(data)
-        with draft.open("rb") as copy:
-            stored = default_storage.save(name, _Copied(copy, name=str(draft)))
-    except OSError as error:
-        _delete_file(name)
-        if error.errno in _FULL:
-            raise StorageFull("No space is left where artifacts are kept.") from error
-        raise
-    finally:
-        draft.unlink(missing_ok=True)
-    return stored, size_bytes, sha256.hexdigest()
+    """Copy and hash in one pass, then hand the copy over whole: (stored name, size, SHA-256)."""
+    with Draft() as draft:
+        draft.read_whole(raw)
+        return draft.keep(name), draft.size_bytes, draft.sha256
 
 
 def _content_type(path: str) -> str:
@@ -181,17 +140,6 @@ def _content_type(path: str) -> str:
 def _suffix(path: str) -> str:
     suffix = PurePosixPath(path).suffix
     return suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 10 else ""
-
-
-def _delete_file(name: str) -> None:
-    try:
-        default_storage.delete(name)
-    except OSError:
-        log.warning(
-            "The file %s of an artifact that was not kept could not be deleted.",
-            name,
-            exc_info=True,
-        )
 
 
 def show(*, job_id: UUID, attempt: int) -> int:
@@ -225,7 +173,7 @@ def discard_strays(*, job_id: UUID, attempt: int) -> None:
     )
     for name in names:
         if f"{folder}/{name}" not in named:
-            _delete_file(f"{folder}/{name}")
+            delete_file(f"{folder}/{name}")
 
 
 def discard_hidden() -> None:
@@ -236,48 +184,13 @@ def discard_hidden() -> None:
 
 def _discard(hidden: QuerySet[Artifact]) -> None:
     for artifact in hidden:
-        _delete_file(artifact.storage_name)
+        delete_file(artifact.storage_name)
         artifact.delete()
 
 
 def open_artifact(artifact: Artifact) -> Any:
     """The stored bytes, as a binary file."""
     return default_storage.open(artifact.storage_name, "rb")
-
-
-def open_range(artifact: Artifact, *, first: int, last: int) -> IO[bytes]:
-    """The stored bytes from `first` up to and including `last`, to be read once from front to back.
-
-    Of S3 only these bytes are fetched, while they are read; of a folder the file is opened at
-    `first`, and the reader stops where it wants to.
-
-    :raises FileNotFoundError: the file is gone from storage.
-    """
-    if isinstance(default_storage, FileSystemStorage):
-        file: IO[bytes] = default_storage.open(artifact.storage_name, "rb")
-        file.seek(first)
-        return file
-    # Imported here: an installation that keeps its files in a folder needs no client of S3.
-    from botocore.exceptions import ClientError  # type: ignore[import-untyped]
-
-    # An empty object has no first byte that could be asked for.
-    asked = {"Range": f"bytes={first}-{last}"} if first <= last else {}
-    try:
-        found = _s3_object(artifact.storage_name).get(**asked)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
-            raise FileNotFoundError(errno.ENOENT, "Not in the bucket", artifact.path) from error
-        raise
-    body: IO[bytes] = found["Body"]
-    return body
-
-
-def _s3_object(name: str) -> Any:
-    from storages import utils
-
-    storage: Any = default_storage
-    spelled: Any = utils
-    return storage.bucket.Object(storage._normalize_name(spelled.clean_name(name)))
 
 
 __all__ = [
@@ -291,6 +204,5 @@ __all__ = [
     "discard_strays",
     "discard_superseded",
     "open_artifact",
-    "open_range",
     "show",
 ]

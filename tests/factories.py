@@ -5,6 +5,14 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from config.models import LoginFailure
+from documents.models import (
+    DerivedFile,
+    Document,
+    DocumentComment,
+    DocumentText,
+    DocumentVersion,
+    Upload,
+)
 from jobs.models import Artifact, Attempt, Job, JobEvent, Worker
 from recorder.models import RecordingSession, Step
 from recorder.steps import Action
@@ -109,3 +117,76 @@ class StepFactory(factory.django.DjangoModelFactory[Step]):
     data = factory.LazyAttribute(
         lambda step: TypedStep(key=step.key, action=step.action, page="page").as_json()
     )
+
+
+class DocumentFactory(factory.django.DjangoModelFactory[Document]):
+    """The row alone, without a version."""
+
+    class Meta:
+        model = Document
+
+    name = factory.Sequence(lambda n: f"document{n}.txt")
+    owner = factory.SubFactory(UserFactory)
+    created_at = factory.LazyFunction(timezone.now)
+    updated_at = factory.LazyFunction(timezone.now)
+
+
+class DocumentVersionFactory(factory.django.DjangoModelFactory[DocumentVersion]):
+    """The row alone: no file is stored under its name."""
+
+    class Meta:
+        model = DocumentVersion
+
+    document = factory.SubFactory(DocumentFactory)
+    number = factory.Sequence(lambda n: n + 1)
+    name = factory.SelfAttribute("document.name")
+    media_type = "text/plain"
+    size_bytes = 0
+    sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    storage_name = "documents/none"
+    created_by = factory.SelfAttribute("document.owner")
+    created_at = factory.LazyFunction(timezone.now)
+
+
+class DerivedFileFactory(factory.django.DjangoModelFactory[DerivedFile]):
+    class Meta:
+        model = DerivedFile
+
+    version = factory.SubFactory(DocumentVersionFactory)
+    role = DerivedFile.Role.PAGE
+    number = factory.Sequence(lambda n: n + 1)
+    content_type = "image/png"
+    size_bytes = 0
+    sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    storage_name = "documents/none"
+    created_at = factory.LazyFunction(timezone.now)
+
+
+class DocumentTextFactory(factory.django.DjangoModelFactory[DocumentText]):
+    class Meta:
+        model = DocumentText
+
+    document = factory.SubFactory(DocumentFactory)
+    words = "some words"
+
+
+class DocumentCommentFactory(factory.django.DjangoModelFactory[DocumentComment]):
+    class Meta:
+        model = DocumentComment
+
+    version = factory.SubFactory(DocumentVersionFactory)
+    document = factory.SelfAttribute("version.document")
+    author = factory.SelfAttribute("version.document.owner")
+    body = "A remark."
+    created_at = factory.LazyFunction(timezone.now)
+
+
+class UploadFactory(factory.django.DjangoModelFactory[Upload]):
+    class Meta:
+        model = Upload
+
+    owner = factory.SubFactory(UserFactory)
+    name = "large.csv"
+    size_bytes = 10
+    created_at = factory.LazyFunction(timezone.now)
+    expires_at = factory.LazyFunction(timezone.now)

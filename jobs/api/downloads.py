@@ -1,4 +1,4 @@
-"""Artifacts over http: ranges, validators, and headers that keep their content from acting."""
+"""Stored files over http: ranges, validators, and headers that keep their content from acting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import IO, Any
 from urllib.parse import quote
 
-from django.core.files.storage import FileSystemStorage, default_storage
+from django.core.files.storage import default_storage
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -17,8 +17,8 @@ from django.utils.http import content_disposition_header, parse_etags
 from rest_framework.request import Request
 
 from jobs.api.problem import Problem
-from jobs.artifacts import open_range
 from jobs.events import time_dto
+from jobs.files import StoredFile, open_range, storage_is_remote
 from jobs.models import Artifact
 
 # Types that a browser shows and that can not carry script; all else is a download.
@@ -62,7 +62,21 @@ def artifact_dto(artifact: Artifact) -> dict[str, Any]:
 
 
 def serve_artifact(request: HttpRequest | Request, artifact: Artifact) -> HttpResponseBase:
-    """The artifact's bytes for one GET or HEAD; the caller has checked who may have them.
+    """The artifact's bytes, as `serve_file` gives them."""
+    stored = StoredFile(
+        name=PurePosixPath(artifact.path).name,
+        content_type=artifact.content_type,
+        size_bytes=artifact.size_bytes,
+        sha256=artifact.sha256,
+        storage_name=artifact.storage_name,
+    )
+    return serve_file(request, stored, missing="artifact_missing")
+
+
+def serve_file(
+    request: HttpRequest | Request, file: StoredFile, *, missing: str = "file_missing"
+) -> HttpResponseBase:
+    """A stored file's bytes for one GET or HEAD; the caller has checked who may have them.
 
     One range, `If-None-Match` and `If-Range` are honoured; the ETag is the SHA-256. With `?download`
     every type is an attachment; text that is opened in a tab is shown. On S3 a navigating browser or a program is redirected to a
@@ -73,7 +87,7 @@ def serve_artifact(request: HttpRequest | Request, artifact: Artifact) -> HttpRe
     """
     plain: HttpRequest = request._request if isinstance(request, Request) else request
     headers = _headers(
-        artifact,
+        file,
         as_attachment="download" in plain.GET,
         opened=plain.headers.get("Sec-Fetch-Dest") == "document",
     )
@@ -81,47 +95,43 @@ def serve_artifact(request: HttpRequest | Request, artifact: Artifact) -> HttpRe
     wanted = parse_etags(plain.headers.get("If-None-Match", ""))
     if "*" in wanted or any(known.removeprefix("W/") == etag for known in wanted):
         return HttpResponse(status=304, headers=headers)
-    remote = not isinstance(default_storage, FileSystemStorage)
-    if remote and plain.headers.get("Sec-Fetch-Mode", "navigate") == "navigate":
-        return _signed(artifact, headers)
-    first, last = 0, artifact.size_bytes - 1
+    if storage_is_remote() and plain.headers.get("Sec-Fetch-Mode", "navigate") == "navigate":
+        return _signed(file, headers)
+    first, last = 0, file.size_bytes - 1
     status = 200
     if_range = plain.headers.get("If-Range", etag)
-    asked = (
-        _range(plain.headers.get("Range", ""), artifact.size_bytes) if if_range == etag else None
-    )
+    asked = _range(plain.headers.get("Range", ""), file.size_bytes) if if_range == etag else None
     if asked is not None:
         first, last = asked
         status = 206
-        headers["Content-Range"] = f"bytes {first}-{last}/{artifact.size_bytes}"
+        headers["Content-Range"] = f"bytes {first}-{last}/{file.size_bytes}"
     headers["Content-Length"] = str(last - first + 1)
     if plain.method == "HEAD":
         return HttpResponse(status=status, headers=headers)
     try:
-        file = open_range(artifact, first=first, last=last)
+        opened = open_range(file.storage_name, first=first, last=last)
     except OSError as error:
         raise Problem(
             status=404,
-            code="artifact_missing",
-            detail="The file of this artifact is gone from storage.",
+            code=missing,
+            detail="This file is gone from storage.",
         ) from error
-    chunks = _chunks(file, last - first + 1)
+    chunks = _chunks(opened, last - first + 1)
     # Each server's own kind of iterator: Django would read the other kind into memory whole.
     body = _async_chunks(chunks) if isinstance(plain, ASGIRequest) else chunks
     response = StreamingHttpResponse(body, status=status, headers=headers)
     # As Django's FileResponse does: a body that nobody reads never reaches its own `with`.
-    response._resource_closers.append(file.close)  # type: ignore[attr-defined]
+    response._resource_closers.append(opened.close)  # type: ignore[attr-defined]
     return response
 
 
-def _headers(artifact: Artifact, *, as_attachment: bool, opened: bool) -> dict[str, str]:
-    kind = artifact.content_type.partition(";")[0].strip().lower()
+def _headers(file: StoredFile, *, as_attachment: bool, opened: bool) -> dict[str, str]:
+    kind = file.content_type.partition(";")[0].strip().lower()
     if not _TYPE.fullmatch(kind):
         kind = "application/octet-stream"
     if opened and not as_attachment and kind in READ_AS_TEXT:
         kind = "text/plain"
-    name = PurePosixPath(artifact.path).name
-    disposition = content_disposition_header(as_attachment or kind not in INLINE, name)
+    disposition = content_disposition_header(as_attachment or kind not in INLINE, file.name)
     return {
         "Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind,
         "Content-Disposition": disposition or "inline",
@@ -129,7 +139,7 @@ def _headers(artifact: Artifact, *, as_attachment: bool, opened: bool) -> dict[s
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Accept-Ranges": "bytes",
-        "ETag": f'"{artifact.sha256}"',
+        "ETag": f'"{file.sha256}"',
         # Kept by the browser, asked about every time: the right to see it may have ended.
         "Cache-Control": "private, no-cache",
         "Vary": "Sec-Fetch-Dest",
@@ -152,15 +162,15 @@ def _range(header: str, size: int) -> tuple[int, int] | None:
         raise Problem(
             status=416,
             code="range_not_satisfiable",
-            detail=f"The artifact has {size} bytes.",
+            detail=f"The file has {size} bytes.",
             headers={"Content-Range": f"bytes */{size}"},
         )
     return first, last
 
 
-def _signed(artifact: Artifact, headers: dict[str, str]) -> HttpResponse:
+def _signed(file: StoredFile, headers: dict[str, str]) -> HttpResponse:
     url = default_storage.url(
-        artifact.storage_name,
+        file.storage_name,
         parameters={  # type: ignore[call-arg]  # of the S3 storage
             "ResponseContentType": headers["Content-Type"],
             "ResponseContentDisposition": headers["Content-Disposition"],

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from jobs import artifacts, services
+from jobs.files import open_range
 from jobs.models import Artifact, Job
 from jobs.queue.claim import claim
 from jobs.running import RunningJob
@@ -119,7 +120,7 @@ def test_a_disk_without_room_keeps_nothing(
 ) -> None:
     # The kernel's own disk that is always full.
     (settings.DATA_DIR / "incoming").mkdir(exist_ok=True)
-    monkeypatch.setattr("jobs.artifacts.uuid4", lambda: type("Id", (), {"hex": "full"}))
+    monkeypatch.setattr("jobs.files.uuid4", lambda: type("Id", (), {"hex": "full"}))
     (settings.DATA_DIR / "incoming" / f"{os.getpid()}-full").symlink_to("/dev/full")
     monkeypatch.setattr(Path, "open", _open_existing)
     with pytest.raises(artifacts.StorageFull) as raised:
@@ -162,21 +163,21 @@ def test_a_range_is_all_that_is_fetched_from_s3(
     running: RunningJob, s3_bucket: Any, first: int, last: int
 ) -> None:
     kept = running.artifact("a.txt", b"hello", kind="text")
-    with artifacts.open_range(kept, first=first, last=last) as body:
+    with open_range(kept.storage_name, first=first, last=last) as body:
         # More than the range is not even offered.
         assert body.read() == b"hello"[first : last + 1]
 
 
 def test_an_empty_file_and_one_that_is_gone_on_s3(running: RunningJob, s3_bucket: Any) -> None:
     empty = running.artifact("empty.txt", b"", kind="text")
-    with artifacts.open_range(empty, first=0, last=-1) as body:
+    with open_range(empty.storage_name, first=0, last=-1) as body:
         assert body.read() == b""
     empty.storage_name = "jobs/gone"
     with pytest.raises(FileNotFoundError):
-        artifacts.open_range(empty, first=0, last=-1)
+        open_range(empty.storage_name, first=0, last=-1)
 
 
 def test_a_range_of_a_file_in_a_folder_begins_there(running: RunningJob) -> None:
     kept = running.artifact("a.txt", b"hello", kind="text")
-    with artifacts.open_range(kept, first=3, last=4) as body:
+    with open_range(kept.storage_name, first=3, last=4) as body:
         assert body.read(2) == b"lo"
