@@ -179,6 +179,15 @@ LEASE_S = env_int("LEASE_S", 30)
 CANCEL_GRACE_S = env_int("CANCEL_GRACE_S", 5)
 DRAIN_S = env_int("DRAIN_S", 20)
 
+# What the health checks call worth looking at.
+QUEUE_WARN_S = env_int("QUEUE_WARN_S", 600)
+DISK_WARN_MB = env_int("DISK_WARN_MB", 1024)
+# Who may read /metrics from another machine; empty: nobody.
+METRICS_TOKEN = env_str("METRICS_TOKEN")
+# Bytes of artifacts, in MB; 0: no limit. A job whose file does not fit fails with `storage_full`.
+ARTIFACT_QUOTA_MB = env_int("ARTIFACT_QUOTA_MB", 0)
+ARTIFACT_QUOTA_USER_MB = env_int("ARTIFACT_QUOTA_USER_MB", 0)
+
 # Where browsers and crawlers may go: ARCHITECTURE section 10.
 EGRESS_ALLOW = env_list("EGRESS_ALLOW")
 EGRESS_PRIVATE = env_bool("EGRESS_PRIVATE", LISTENS_ON_LOOPBACK)

@@ -2,13 +2,15 @@
 
 from django.urls import re_path
 
-from jobs.api import views
+from jobs.api import health, views
 from jobs.sse import job_events
 
 # A malformed id reaches its view, which answers that there is no such job.
 _JOB = r"^jobs/(?P<job_id>[^/]+)"
 
 urlpatterns = [
+    re_path(r"^health/live/?$", health.live, name="api-health-live"),
+    re_path(r"^health/ready/?$", health.ready, name="api-health-ready"),
     re_path(r"^jobs/?$", views.JobsView.as_view(), name="api-jobs"),
     re_path(r"^jobs/events/?$", job_events, name="api-job-stream"),
     re_path(r"^jobs/summary/?$", views.SummaryView.as_view(), name="api-job-summary"),

@@ -62,7 +62,7 @@ def _converter(field: Any) -> Callable[[Any], Any] | None:
     if isinstance(target, models.UUIDField):
         return _uuid
     if isinstance(target, models.DateTimeField):
-        return _time
+        return to_time
     return _json if isinstance(target, models.JSONField) else None
 
 
@@ -70,7 +70,8 @@ def _uuid(value: Any) -> UUID:
     return value if isinstance(value, UUID) else UUID(value)
 
 
-def _time(value: Any) -> datetime:
+def to_time(value: Any) -> datetime:
+    """A time as a driver returns it: with its zone."""
     parsed: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
