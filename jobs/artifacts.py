@@ -2,6 +2,7 @@
 
 import io
 import mimetypes
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from uuid import UUID, uuid4
@@ -14,7 +15,7 @@ from django.utils import timezone
 from jobs import events
 from jobs.events import Superseded
 from jobs.files import Draft, StorageFull, delete_file
-from jobs.models import Artifact, Status
+from jobs.models import Artifact, Job, Status
 
 MAX_PATH = 400
 # What a recording leaves and Python's own table does not know. The system's table is not asked:
@@ -176,6 +177,56 @@ def discard_strays(*, job_id: UUID, attempt: int) -> None:
             delete_file(f"{folder}/{name}")
 
 
+def remove_files(*, job_ids: Sequence[UUID], names: Sequence[str]) -> None:
+    """Delete what deleted jobs left in storage: these files, and what no row ever named.
+
+    A file that can not be deleted now is logged; `discard_orphans` finds it again.
+    """
+    for name in names:
+        delete_file(name)
+    for job_id in job_ids:
+        _remove_folder(f"jobs/{job_id}")
+
+
+def discard_orphans() -> int:
+    """Delete the stored files of jobs that are gone: a process died between rows and files.
+
+    How many jobs' folders there were. Walks the whole storage: for a sweep.
+    """
+    try:
+        folders, _ = default_storage.listdir("jobs")
+    except FileNotFoundError:
+        return 0
+    ids = {}
+    for name in folders:
+        try:
+            ids[UUID(name)] = name
+        except ValueError:
+            continue  # not ours
+    alive: set[UUID] = set()
+    all_ids = list(ids)
+    for first in range(0, len(all_ids), 500):
+        some = all_ids[first : first + 500]
+        alive.update(Job.objects.filter(pk__in=some).values_list("pk", flat=True))
+    gone = [name for job_id, name in ids.items() if job_id not in alive]
+    for name in gone:
+        _remove_folder(f"jobs/{name}")
+    return len(gone)
+
+
+def _remove_folder(folder: str) -> None:
+    try:
+        folders, names = default_storage.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        delete_file(f"{folder}/{name}")
+    for name in folders:
+        _remove_folder(f"{folder}/{name}")
+    # A folder of the file system is a thing of its own; in S3 there is nothing left by now.
+    delete_file(folder)
+
+
 def discard_hidden() -> None:
     """Delete what ended jobs left hidden, because a worker died before it could clean up."""
     ended = [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED]
@@ -201,8 +252,10 @@ __all__ = [
     "add",
     "check_path",
     "discard_hidden",
+    "discard_orphans",
     "discard_strays",
     "discard_superseded",
     "open_artifact",
+    "remove_files",
     "show",
 ]

@@ -19,6 +19,9 @@ JOB_CREATED = "job.created"
 JOB_STATE_CHANGED = "job.state_changed"
 JOB_PROGRESSED = "job.progressed"
 JOB_CANCEL_REQUESTED = "job.cancel_requested"
+JOB_CANCEL_FORCED = "job.cancel_forced"
+JOB_METADATA_EDITED = "job.metadata_edited"
+JOB_RERUN_SUBMITTED = "job.rerun_submitted"
 ATTEMPT_STARTED = "attempt.started"
 ATTEMPT_ENDED = "attempt.ended"
 ARTIFACT_ADDED = "artifact.added"
@@ -199,6 +202,8 @@ def job_dto(job: Job) -> dict[str, Any]:
         "error": job.error,
         "options": {camel(name): value for name, value in masked(job.options).items()},
         "tags": job.tags,
+        "shared": job.shared,
+        "preset": job.preset,
         "priority": job.priority,
         "queue": job.queue,
         "ownerId": job.owner_id,
@@ -221,6 +226,7 @@ def job_dto(job: Job) -> dict[str, Any]:
         "runAfter": time_dto(job.run_after),
         "cancelRequestedAt": time_dto(job.cancel_requested_at),
         "cancelReason": job.cancel_reason,
+        "cancelForcedAt": time_dto(job.cancel_forced_at),
         "lastSeq": job.last_seq,
     }
 

@@ -43,6 +43,10 @@ class Job(models.Model):
     parent = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children"
     )
+    # Whether everybody in the installation may see it.
+    shared = models.BooleanField(default=False)
+    # The preset that it was submitted with, by name; its options are in `options`.
+    preset = models.CharField(max_length=80, blank=True)
     priority = models.IntegerField(default=0)
     queue = models.CharField(max_length=40, default="default")
     run_after = models.DateTimeField(null=True, blank=True)
@@ -68,6 +72,8 @@ class Job(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     cancel_reason = models.CharField(max_length=200, blank=True)
+    # Set: the body gets no time to end by itself.
+    cancel_forced_at = models.DateTimeField(null=True, blank=True)
 
     progress_done = models.BigIntegerField(default=0)
     progress_total = models.BigIntegerField(null=True, blank=True)
@@ -75,6 +81,9 @@ class Job(models.Model):
     metrics = models.JSONField(default=dict)
     result = models.JSONField(null=True, blank=True)
     last_seq = models.PositiveBigIntegerField(default=0)
+
+    # Of one that `submit` found by its idempotency key instead of making it.
+    was_there = False
 
     objects = JobQuerySet.as_manager()
 
@@ -206,3 +215,22 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+# Models of this app too; they name Job in strings.
+from jobs.rules import IdempotencyKey, KindPolicy, Preset, Start  # noqa: E402
+
+__all__ = [
+    "TERMINAL",
+    "Artifact",
+    "Attempt",
+    "IdempotencyKey",
+    "Job",
+    "JobEvent",
+    "JobQuerySet",
+    "KindPolicy",
+    "Preset",
+    "Start",
+    "Status",
+    "Worker",
+]

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 from rest_framework import serializers
 
 if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
     from jobs.models import Job
     from jobs.running import RunningJob
 
 Run = Callable[["RunningJob"], Mapping[str, Any] | None]
 Salvage = Callable[["Job", int], None]
 Page = Callable[["Job"], str]
+OnRerun = Callable[["Job", "Job"], None]
+Act = Callable[["Job", Mapping[str, Any], "User"], str]
+
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
 class UnknownKind(Exception):
@@ -27,6 +33,42 @@ class InvalidOptions(Exception):
     def __init__(self, errors: Mapping[str, Any]) -> None:
         super().__init__(str(dict(errors)))
         self.errors = errors
+
+
+class ActionRefused(Exception):
+    """The job's state does not allow this action."""
+
+
+class NoPayload(serializers.Serializer[Any]):
+    """An action that needs no more than its name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """At most `starts` attempts may start within any `window_s` seconds."""
+
+    starts: int
+    window_s: int
+
+    def __str__(self) -> str:
+        return f"{self.starts} in {self.window_s} s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindAction:
+    """What people may do with a job of this kind, besides what they may do with any.
+
+    `run(job, payload, by)` does it, within a transaction that holds the job's row, and says in a
+    sentence what happened; it raises `ActionRefused` where the kind's own state does not allow it.
+    `statuses` are those of the job in which it may be asked for.
+    """
+
+    name: str
+    label: str
+    run: Act
+    payload: type[serializers.Serializer[Any]] = NoPayload
+    statuses: frozenset[str] = ENDED
+    help: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +84,12 @@ class Kind:
     found out, before the terminal state is written: it may keep what the body left behind.
     `page(job)` is the URL of the kind's own page about a job, empty where that job has none; the
     job's page links to it with `page_label`.
+    A kind that needs more than options to begin is not submitted directly: `submit_by` says, for
+    people, how it is; `submit_page` names (for `reverse`) the page where. When one of its jobs is
+    run again, `on_rerun(original, child)` makes what the child needs, in the same transaction.
+    The retry, priority and limits here are defaults; operators change them (`jobs.policies`).
+    A kind with `max_attempts=1` must not run twice, and nobody can change that.
+    `retry_on` are the reasons that are worth another attempt (None: what the attempt itself says).
     """
 
     name: str
@@ -52,13 +100,28 @@ class Kind:
     timeout_s: int = 600
     max_attempts: int = 3
     backoff_s: float = 5
+    backoff_cap_s: float = 3600
+    backoff_jitter: float = 0.25
+    retry_on: frozenset[str] | None = None
+    priority: int = 0
+    queue_timeout_s: int | None = None
     concurrency: int | None = None
+    user_concurrency: int | None = None
+    rate: Rate | None = None
+    user_rate: Rate | None = None
     isolated: bool = False
     memory_mb: int | None = None
     cancel_grace_s: float | None = None
     salvage: Salvage | None = None
     page: Page | None = None
     page_label: str = "Open"
+    submit_by: str = ""
+    submit_page: str = ""
+    on_rerun: OnRerun | None = None
+    actions: tuple[KindAction, ...] = ()
+
+    def action(self, name: str) -> KindAction | None:
+        return next((action for action in self.actions if action.name == name), None)
 
     def clean(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Validated options as JSON, write-only fields sealed; unknown names are refused.

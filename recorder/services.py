@@ -14,6 +14,7 @@ from django.utils import timezone
 from jobs import services as jobs
 from jobs.egress import EgressRefused, Policy
 from jobs.models import Job, Status
+from jobs.registry import ActionRefused
 from recorder import codegen, selectors
 from recorder.models import RecordingSession, Step
 from recorder.steps import Step as TypedStep
@@ -77,9 +78,30 @@ def start_session(
         Policy.from_settings().check_url(url)
     except EgressRefused as refused:
         raise UrlRefused(refused.code, refused.message) from refused
-    job = jobs.submit(kind=RECORD, options=options, by=by, name=flow_name)
+    job = jobs.submit(kind=RECORD, options=options, by=by, name=flow_name, by_kind=True)
     return RecordingSession.objects.create(
         job=job, owner=by, flow_name=flow_name, url=url, created_at=job.created_at
+    )
+
+
+def record_again(*, original: Job, child: Job) -> RecordingSession:
+    """The session of a rerun: the same page and flow, recorded anew by the child's owner.
+
+    :raises ActionRefused: the original has no session, or its page may not be opened any more.
+    """
+    before = RecordingSession.objects.filter(job=original).first()
+    if before is None:
+        raise ActionRefused("This job has no recording to repeat; start a new one.")
+    try:
+        Policy.from_settings().check_url(before.url)
+    except EgressRefused as refused:
+        raise ActionRefused(refused.message) from refused
+    return RecordingSession.objects.create(
+        job=child,
+        owner=child.owner,
+        flow_name=child.name[:200],
+        url=before.url,
+        created_at=child.created_at,
     )
 
 

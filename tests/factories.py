@@ -13,7 +13,17 @@ from documents.models import (
     DocumentVersion,
     Upload,
 )
-from jobs.models import Artifact, Attempt, Job, JobEvent, Worker
+from jobs.models import (
+    Artifact,
+    Attempt,
+    IdempotencyKey,
+    Job,
+    JobEvent,
+    KindPolicy,
+    Preset,
+    Start,
+    Worker,
+)
 from recorder.models import RecordingSession, Step
 from recorder.steps import Action
 from recorder.steps import Step as TypedStep
@@ -127,6 +137,14 @@ class DocumentFactory(factory.django.DjangoModelFactory[Document]):
 
     name = factory.Sequence(lambda n: f"document{n}.txt")
     owner = factory.SubFactory(UserFactory)
+
+
+class PresetFactory(factory.django.DjangoModelFactory[Preset]):
+    class Meta:
+        model = Preset
+
+    kind = "recorder.replay"
+    name = factory.Sequence(lambda n: f"preset {n}")
     created_at = factory.LazyFunction(timezone.now)
     updated_at = factory.LazyFunction(timezone.now)
 
@@ -190,3 +208,30 @@ class UploadFactory(factory.django.DjangoModelFactory[Upload]):
     size_bytes = 10
     created_at = factory.LazyFunction(timezone.now)
     expires_at = factory.LazyFunction(timezone.now)
+
+
+class KindPolicyFactory(factory.django.DjangoModelFactory[KindPolicy]):
+    class Meta:
+        model = KindPolicy
+
+    kind = factory.Sequence(lambda n: f"test.kind{n}")
+    updated_at = factory.LazyFunction(timezone.now)
+
+
+class StartFactory(factory.django.DjangoModelFactory[Start]):
+    class Meta:
+        model = Start
+
+    kind = "recorder.replay"
+    owner = factory.SubFactory(UserFactory)
+    at = factory.LazyFunction(timezone.now)
+
+
+class IdempotencyKeyFactory(factory.django.DjangoModelFactory[IdempotencyKey]):
+    class Meta:
+        model = IdempotencyKey
+
+    owner = factory.SubFactory(UserFactory)
+    key = factory.Sequence(lambda n: f"key-{n}")
+    fingerprint = "0" * 64
+    created_at = factory.LazyFunction(timezone.now)

@@ -14,8 +14,23 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_response
 
 from jobs.registry import InvalidOptions, UnknownKind
+from jobs.services import refusals
+from jobs.services.refusals import InvalidFields
 
 CONTENT_TYPE = "application/problem+json"
+
+# What a verb refuses, whichever route it was asked by; the first that fits.
+_REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
+    (refusals.UnknownAction, 400, "unknown_action"),
+    (refusals.UnknownPreset, 400, "unknown_preset"),
+    (refusals.NotSubmittable, 400, "not_submittable"),
+    (refusals.IdempotencyConflict, 422, "idempotency_conflict"),
+    (refusals.JobNotCancellable, 422, "job_ended"),
+    (refusals.JobNotEnded, 422, "job_not_ended"),
+    (refusals.JobNotQueued, 422, "job_not_queued"),
+    (refusals.JobInUse, 422, "job_in_use"),
+    (refusals.ActionRefused, 422, "action_refused"),
+)
 
 
 class Problem(exceptions.APIException):
@@ -109,6 +124,13 @@ def _as_api_exception(error: Exception) -> Exception:
             detail="Some options are not valid.",
             errors=error.errors,
         )
+    if isinstance(error, InvalidFields):
+        return Problem(
+            status=400, code="invalid", detail="Some fields are not valid.", errors=error.errors
+        )
+    for refused, status, code in _REFUSALS:
+        if isinstance(error, refused):
+            return Problem(status=status, code=code, detail=str(error))
     if isinstance(error, UnknownKind):
         return Problem(status=400, code="unknown_kind", detail=str(error))
     return error

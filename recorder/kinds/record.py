@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from django.urls import reverse
 from rest_framework import serializers
 
 from jobs.models import Job
-from jobs.registry import job_kind
+from jobs.registry import ActionRefused, KindAction, job_kind
 from jobs.running import RunningJob
 from recorder.devices import DEVICES
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 # Playwright's names of the permissions that Chromium can grant.
 PERMISSIONS = (
@@ -184,6 +187,34 @@ def _page(job: Job) -> str:
     return reverse("admin:recorder_recordingsession_change", args=[session.pk])
 
 
+def _record_again(original: Job, child: Job) -> None:
+    from recorder import services
+
+    services.record_again(original=original, child=child)
+
+
+def _stop(job: Job, payload: Mapping[str, Any], by: User) -> str:
+    from recorder import services
+    from recorder.models import RecordingSession
+
+    try:
+        services.request_stop(session=RecordingSession.objects.get(job=job), by=by)
+    except services.SessionEnded as ended:
+        raise ActionRefused(str(ended)) from ended
+    return "The recording was asked to stop and save."
+
+
+def _replay(job: Job, payload: Mapping[str, Any], by: User) -> str:
+    from recorder import services
+    from recorder.models import RecordingSession
+
+    try:
+        child = services.replay(session=RecordingSession.objects.get(job=job), by=by)
+    except services.NothingToReplay as nothing:
+        raise ActionRefused(str(nothing)) from nothing
+    return f"Queued as job {child.id}."
+
+
 @job_kind(
     "recorder.record",
     options=Options,
@@ -196,6 +227,24 @@ def _page(job: Job) -> str:
     salvage=_salvage,
     page=_page,
     page_label="Recording",
+    submit_by="POST /api/recorder/sessions {url, flowName, options}.",
+    submit_page="admin:recorder_recordingsession_add",
+    on_rerun=_record_again,
+    actions=(
+        KindAction(
+            name="stop",
+            label="Stop and save",
+            help="Ends the recording, saves its evidence, generates its test and replays it.",
+            statuses=frozenset({"queued", "running"}),
+            run=_stop,
+        ),
+        KindAction(
+            name="replay",
+            label="Replay",
+            help="Queues a replay of the generated test, as a child of the recording.",
+            run=_replay,
+        ),
+    ),
 )
 def run(job: RunningJob) -> Mapping[str, Any]:
     """Record a flow: open a live browser, keep what happens, generate a test and replay it."""

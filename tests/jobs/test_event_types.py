@@ -10,12 +10,17 @@ from django.contrib.auth.models import User
 
 from jobs import events, services
 from jobs.models import Job
+from jobs.queue.claim import claim
 
 NUMBER, TEXT, ANY = "number", "text", "any"
 
 JOB: dict[str, Any] = {
     **dict.fromkeys(
-        ["id", "kind", "name", "status", "reason", "error", "queue", "ownerName", "worker"], TEXT
+        [
+            *("id", "kind", "name", "status", "reason", "error", "queue", "ownerName", "worker"),
+            "preset",
+        ],
+        TEXT,
     ),
     **dict.fromkeys(["createdAt", "cancelReason"], TEXT),
     **dict.fromkeys(
@@ -24,13 +29,16 @@ JOB: dict[str, Any] = {
     **dict.fromkeys(
         ["options", "tags", "parentId", "metrics", "result", "startedAt", "finishedAt"], ANY
     ),
-    **dict.fromkeys(["runAfter", "cancelRequestedAt"], ANY),
+    **dict.fromkeys(["runAfter", "cancelRequestedAt", "cancelForcedAt", "shared"], ANY),
     "progress": {"done": NUMBER, "total": ANY, "unit": TEXT},
 }
 SHAPES: dict[str, dict[str, Any]] = {
     events.JOB_CREATED: JOB,
     events.JOB_STATE_CHANGED: JOB,
     events.JOB_CANCEL_REQUESTED: {"by": TEXT, "reason": TEXT},
+    events.JOB_CANCEL_FORCED: {"by": TEXT, "reason": TEXT},
+    events.JOB_METADATA_EDITED: {"by": TEXT, "changes": ANY, "job": JOB},
+    events.JOB_RERUN_SUBMITTED: {"jobId": TEXT, "by": TEXT},
     events.JOB_PROGRESSED: {"done": NUMBER, "total": ANY, "unit": TEXT},
     events.ATTEMPT_STARTED: {"number": NUMBER, "worker": TEXT},
     events.ATTEMPT_ENDED: {"number": NUMBER, "outcome": TEXT, "reason": TEXT, "error": TEXT},
@@ -58,8 +66,13 @@ def told(run_job: Any, owner: User) -> list[Any]:
     """The events of a job that used every way to report, and of one that was cancelled."""
     done = run_job("test.reports", text="hello", secret="hunter2")
     waiting = services.submit(kind="test.noop", options={}, by=owner)
+    services.edit_metadata(job=waiting, by=owner, tags=["smoke"], shared=True)
     services.cancel(job=waiting, by=owner, reason="changed my mind")
-    return [*done.events.order_by("seq"), *Job.objects.get(pk=waiting.pk).events.order_by("seq")]
+    services.rerun(job=waiting, by=owner)
+    assert claim(queue="default", worker="w") is not None
+    forced = Job.objects.get(parent=waiting)
+    services.cancel(job=forced, by=owner, reason="hangs", force=True)
+    return [event for job in (done, waiting, forced) for event in job.events.order_by("seq")]
 
 
 def test_every_engine_event_has_its_documented_shape(told: list[Any]) -> None:

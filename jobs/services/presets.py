@@ -1,0 +1,78 @@
+"""Presets: named options of a kind."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from jobs import registry
+from jobs.models import Preset
+from jobs.options import clean_options, spelled_inside, unmasked
+from jobs.services.bounds import Checks, unprintable
+from jobs.services.refusals import InvalidFields, UnknownPreset
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+NAME_MAX = 80
+DESCRIPTION_MAX = 300
+
+
+def named(*, kind: str, name: str) -> Preset:
+    """:raises UnknownPreset: the kind has none of this name; the message names those it has."""
+    found = Preset.objects.filter(kind=kind, name=name).first() if isinstance(name, str) else None
+    if found is None:
+        there = list(Preset.objects.filter(kind=kind).values_list("name", flat=True)[:20])
+        known = f" It has: {', '.join(there)}." if there else " It has none."
+        raise UnknownPreset(f"The kind {kind!r} has no preset {str(name)[:NAME_MAX]!r}.{known}")
+    return found
+
+
+@transaction.atomic
+def save_preset(
+    *,
+    kind: str,
+    name: str,
+    options: Mapping[str, Any],
+    by: "User",
+    description: str = "",
+    preset: Preset | None = None,
+) -> Preset:
+    """Make a preset, or change `preset`. Options that it leaves out come from the submission.
+
+    A secret that comes back as dots is the one that was there.
+
+    :raises UnknownKind: no file registers `kind`.
+    :raises InvalidOptions: an option is unknown or unfit.
+    :raises InvalidFields: the name is empty, too long or taken, or the kind was to change.
+    """
+    spec = registry.get(kind)
+    checks = Checks()
+    name, description = name.strip(), description.strip()
+    if not name or len(name) > NAME_MAX or unprintable(name):
+        checks.refuse("name", f"1 to {NAME_MAX} characters on one line.")
+    if len(description) > DESCRIPTION_MAX:
+        checks.refuse("description", f"At most {DESCRIPTION_MAX} characters.")
+    if preset is not None and preset.kind != kind:
+        checks.refuse("kind", "A preset keeps its kind; make another one.")
+    checks.done()
+    before: Mapping[str, Any] = preset.options if preset else {}
+    given = spelled_inside(spec.options, options)
+    kept = {option: unmasked(value, before=before.get(option)) for option, value in given.items()}
+    now = timezone.now()
+    row = preset or Preset(kind=kind, created_by=by, created_at=now)
+    row.name, row.description, row.updated_at = name, description, now
+    row.options = clean_options(spec.options, kept, partial=True)
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as error:
+        raise InvalidFields({"name": [f"{kind} has a preset {name!r} already."]}) from error
+    return row
+
+
+@transaction.atomic
+def delete_preset(*, preset: Preset, by: "User") -> None:
+    """Jobs that were submitted with it keep their options."""
+    preset.delete()
