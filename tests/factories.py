@@ -137,16 +137,7 @@ class DocumentFactory(factory.django.DjangoModelFactory[Document]):
 
     name = factory.Sequence(lambda n: f"document{n}.txt")
     owner = factory.SubFactory(UserFactory)
-
-
-class PresetFactory(factory.django.DjangoModelFactory[Preset]):
-    class Meta:
-        model = Preset
-
-    kind = "recorder.replay"
-    name = factory.Sequence(lambda n: f"preset {n}")
     created_at = factory.LazyFunction(timezone.now)
-    updated_at = factory.LazyFunction(timezone.now)
 
 
 class DocumentVersionFactory(factory.django.DjangoModelFactory[DocumentVersion]):
@@ -208,6 +199,16 @@ class UploadFactory(factory.django.DjangoModelFactory[Upload]):
     size_bytes = 10
     created_at = factory.LazyFunction(timezone.now)
     expires_at = factory.LazyFunction(timezone.now)
+
+
+class PresetFactory(factory.django.DjangoModelFactory[Preset]):
+    class Meta:
+        model = Preset
+
+    kind = "recorder.replay"
+    name = factory.Sequence(lambda n: f"preset {n}")
+    created_at = factory.LazyFunction(timezone.now)
+    updated_at = factory.LazyFunction(timezone.now)
 
 
 class KindPolicyFactory(factory.django.DjangoModelFactory[KindPolicy]):
