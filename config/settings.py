@@ -211,7 +211,7 @@ REST_FRAMEWORK = {
         "rest_framework_simplejwt.authentication.JWTAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_PERMISSION_CLASSES": ["jobs.api.permissions.ByRole"],
     "EXCEPTION_HANDLER": "jobs.api.problem.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class JobsConfig(AppConfig):
@@ -7,5 +8,8 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         from jobs.registry import import_kinds
+        from jobs.roles import grant
 
         import_kinds("jobs")
+        # After Django's own receiver, which makes the permissions: auth is installed before us.
+        post_migrate.connect(grant, dispatch_uid="jobs.roles.grant")

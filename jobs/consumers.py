@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from jobs import access
 from jobs.api.problem import Problem
 from jobs.subscriptions import AccessEnded, Selection, deliveries, select
 
@@ -30,8 +31,8 @@ class JobEvents(AsyncWebsocketConsumer):
         user = self.scope["user"]
         if not user.is_authenticated:
             return await self._refuse(4401, "Log in first.")
-        if not user.is_staff:
-            return await self._refuse(4403, "Operators only.")
+        if not await database_sync_to_async(access.may_see)(user):
+            return await self._refuse(4403, "Your account has no role.")
         query = {
             name: values[-1]
             for name, values in parse_qs(self.scope["query_string"].decode()).items()

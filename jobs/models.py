@@ -6,7 +6,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from jobs import access
 from jobs.ids import uuid7
+from jobs.trail import AuditEntry as AuditEntry
 
 
 class Status(models.TextChoices):
@@ -22,9 +24,19 @@ TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
 
 class JobQuerySet(models.QuerySet["Job"]):
     def visible_to(self, user: object) -> JobQuerySet:
-        """The jobs that `user` may see: an administrator all, anyone else their own."""
-        if getattr(user, "is_superuser", False):
+        """The jobs that `user` may see: an admin all, any role its own and the shared ones."""
+        if access.is_admin(user):
             return self
+        if not access.may_see(user):
+            return self.none()
+        return self.filter(Q(owner_id=getattr(user, "pk", None)) | Q(shared=True))
+
+    def changeable_by(self, user: object) -> JobQuerySet:
+        """The jobs that `user` may act on: an admin all, an operator its own, a viewer none."""
+        if access.is_admin(user):
+            return self
+        if not access.may_do(user):
+            return self.none()
         return self.filter(owner_id=getattr(user, "pk", None))
 
 
@@ -43,7 +55,7 @@ class Job(models.Model):
     parent = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children"
     )
-    # Whether everybody in the installation may see it.
+    # Whether every role may see it; only the owner and admins act on it.
     shared = models.BooleanField(default=False)
     # The preset that it was submitted with, by name; its options are in `options`.
     preset = models.CharField(max_length=80, blank=True)
@@ -114,6 +126,7 @@ class Job(models.Model):
             models.Index("kind", name="job_running_kind", condition=Q(status="running")),
             models.Index("status", F("id").desc(), name="job_status_id"),
             models.Index("owner", F("id").desc(), name="job_owner_id"),
+            models.Index(F("id").desc(), name="job_shared_id", condition=Q(shared=True)),
         ]
         ordering = ["-id"]
 

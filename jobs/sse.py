@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
+from jobs import access
 from jobs.api.problem import Problem, problem_response
 from jobs.subscriptions import AccessEnded, Selection, deliveries, select
 
@@ -66,7 +67,7 @@ async def _stream(selection: Selection) -> AsyncIterator[bytes]:
 def _user(request: HttpRequest) -> Any:
     """Who asks: the bearer token's user, else the session's.
 
-    :raises Problem: 401 nobody, 403 no operator.
+    :raises Problem: 401 nobody, 403 no role.
     """
     try:
         pair: Any = JWTAuthentication().authenticate(request)  # type: ignore[arg-type]
@@ -79,6 +80,6 @@ def _user(request: HttpRequest) -> Any:
         raise Problem(
             status=401, code="not_authenticated", detail="Log in, or send a bearer token."
         )
-    if not user.is_staff:
-        raise Problem(status=403, code="permission_denied", detail="Operators only.")
+    if not access.may_see(user):
+        raise Problem(status=403, code="permission_denied", detail="Your account has no role.")
     return user

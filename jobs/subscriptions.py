@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 
-from jobs import feed
+from jobs import access, feed
 from jobs.api.problem import Problem
 from jobs.feed import BadCursor, Line, Position
 from jobs.models import Job
@@ -141,10 +141,8 @@ async def deliveries(selection: Selection) -> AsyncIterator[list[Delivery]]:
 
 
 def _still_allowed(selection: Selection) -> bool:
-    user = (
-        get_user_model().objects.filter(pk=selection.user_id, is_active=True, is_staff=True).first()
-    )
-    if user is None:
+    user = get_user_model().objects.filter(pk=selection.user_id).first()
+    if not access.may_see(user):
         return False
     # A job that was deleted is no loss of rights: it just ends.
     mine = Job.objects.visible_to(user).filter(id__in=selection.cursors or ())

@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
+from jobs import access
 from jobs.models import Status
 from recorder import pages, services
 from recorder.forms import NewRecordingForm, again
@@ -62,7 +63,7 @@ class OwnerFilter(admin.SimpleListFilter):
     parameter_name = "owner"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        if not getattr(request.user, "is_superuser", False):
+        if not access.is_admin(request.user):
             return []
         # By the users, not the recordings: few rows, however many recordings there are.
         owners = User.objects.filter(is_staff=True).order_by("username")[:200]
@@ -96,15 +97,15 @@ class RecordingSessionAdmin(ModelAdmin):
             .order_by("-id")
         )
 
-    # Recording is what staff is for; whose recordings one sees is decided by `visible_to`.
+    # Recording is what operators are for; whose recordings one sees is decided by `visible_to`.
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_staff)
+        return access.may_see(request.user)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.is_staff)
+        return access.may_see(request.user)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_staff)
+        return access.may_do(request.user)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -16,6 +16,7 @@ from django.contrib.auth.models import User
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from jobs import access
 from jobs.models import Status
 from jobs.secrets import unseal
 from recorder.models import RecordingSession
@@ -58,7 +59,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
     """Relays both ways, text and binary, unread. The database is asked on joining and every
     `RECHECK_S`, never for a message.
 
-    Closes with 4401 (not logged in), 4403 (no staff), 4404 (no such recording, or not yours),
+    Closes with 4401 (not logged in), 4403 (no role), 4404 (no such recording, or not yours),
     4409 (not live any more), 1013 (the viewer sends faster than the browser can follow).
     """
 
@@ -72,7 +73,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if user is None or not user.is_authenticated:
             await self.close(UNAUTHENTICATED)
             return
-        if not user.is_staff:
+        if not await database_sync_to_async(access.may_see)(user):
             await self.close(FORBIDDEN)
             return
         try:
@@ -218,7 +219,7 @@ def _find(session_id: UUID, *, user_id: int, web_session: Any) -> Place:
     user = User.objects.filter(pk=user_id, is_active=True).first()
     if user is None:
         raise _Close(UNAUTHENTICATED)
-    if not user.is_staff:
+    if not access.may_see(user):
         raise _Close(FORBIDDEN)
     session = (
         RecordingSession.objects.visible_to(user)
@@ -235,5 +236,5 @@ def _find(session_id: UUID, *, user_id: int, web_session: Any) -> Place:
         address=session.live_address if running else "",
         key=str(unseal(session.live_key) or ""),
         over=running and session.phase in OVER,
-        control=session.owner_id == user.pk or user.has_perm("recorder.change_recordingsession"),
+        control=access.may_do(user) and (session.owner_id == user.pk or access.is_admin(user)),
     )

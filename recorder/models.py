@@ -6,15 +6,29 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Count, F, Q
 
+from jobs import access
 from jobs.ids import uuid7
 from jobs.models import Job, Status
 
 
 class SessionQuerySet(models.QuerySet["RecordingSession"]):
     def visible_to(self, user: object) -> SessionQuerySet:
-        """The sessions that `user` may see: an administrator all, anyone else their own."""
-        if getattr(user, "is_superuser", False):
+        """The sessions that `user` may see: an admin all, any role its own and the shared ones.
+
+        A recording is shared with its job.
+        """
+        if access.is_admin(user):
             return self
+        if not access.may_see(user):
+            return self.none()
+        return self.filter(Q(owner_id=getattr(user, "pk", None)) | Q(job__shared=True))
+
+    def changeable_by(self, user: object) -> SessionQuerySet:
+        """The sessions that `user` may act on: an admin all, an operator its own, a viewer none."""
+        if access.is_admin(user):
+            return self
+        if not access.may_do(user):
+            return self.none()
         return self.filter(owner_id=getattr(user, "pk", None))
 
     def with_steps_count(self) -> SessionQuerySet:

@@ -1,12 +1,19 @@
 """What every test may use: a database of each sort, jobs that really run, servers without root."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.db.models.signals import post_save
 
 from tests.fixtures.database import (
     _postgres_ready,
     database,
     django_db_modify_db_settings,
+    empty_audit,
     installation,
     postgres_server,
     sqlite_file,
@@ -27,6 +34,34 @@ __all__ = [
     "s3_bucket",
     "sqlite_file",
 ]
+
+
+def _staff_are_operators(instance: User, created: bool, **_: Any) -> None:
+    if created and instance.is_staff and not instance.is_superuser:
+        instance.groups.add(Group.objects.get_or_create(name="operator")[0])
+
+
+@pytest.fixture(autouse=True)
+def staff_are_operators() -> Iterator[None]:
+    """A test that creates a user with `is_staff` means an operator; `roles.put_in` says otherwise."""
+    post_save.connect(_staff_are_operators, sender=User)
+    yield
+    post_save.disconnect(_staff_are_operators, sender=User)
+
+
+@pytest.fixture(autouse=True)
+def _audit_can_be_emptied(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a test that commits, its audit entries go as well, though the database refuses that."""
+    marker = request.node.get_closest_marker("django_db")
+    commits = (marker is not None and marker.kwargs.get("transaction")) or (
+        {"transactional_db", "live_server"} & set(request.fixturenames)
+    )
+    if not commits:
+        yield
+        return
+    request.getfixturevalue("transactional_db")  # first, so that the table is emptied after this
+    yield
+    empty_audit(connection)
 
 
 def pytest_configure() -> None:

@@ -16,6 +16,7 @@ from documents.models import (
 from jobs.models import (
     Artifact,
     Attempt,
+    AuditEntry,
     IdempotencyKey,
     Job,
     JobEvent,
@@ -91,6 +92,14 @@ class ArtifactFactory(factory.django.DjangoModelFactory[Artifact]):
     sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     storage_name = factory.LazyAttribute(lambda artifact: f"{artifact.job.id}/{artifact.path}")
     created_at = factory.LazyFunction(timezone.now)
+
+
+class AuditEntryFactory(factory.django.DjangoModelFactory[AuditEntry]):
+    class Meta:
+        model = AuditEntry
+
+    at = factory.LazyFunction(timezone.now)
+    action = "job.cancel"
 
 
 class WorkerFactory(factory.django.DjangoModelFactory[Worker]):

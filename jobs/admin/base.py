@@ -7,12 +7,14 @@ from typing import Any
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from jobs import access
+
 
 class ReadOnly(ModelAdmin):
-    """Any operator may look; nobody adds, edits or deletes rows here."""
+    """Any role may look; nobody adds, edits or deletes rows here."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_active and request.user.is_staff)
+        return access.may_see(request.user)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.has_module_permission(request)

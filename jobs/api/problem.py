@@ -116,7 +116,7 @@ def _as_api_exception(error: Exception) -> Exception:
     if isinstance(error, Http404):
         return exceptions.NotFound("There is no such thing, or it is not yours.")
     if isinstance(error, PermissionDenied):
-        return exceptions.PermissionDenied()
+        return exceptions.PermissionDenied(str(error) or None)
     if isinstance(error, InvalidOptions):
         return Problem(
             status=400,

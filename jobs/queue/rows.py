@@ -63,6 +63,8 @@ def _converter(field: Any) -> Callable[[Any], Any] | None:
         return _uuid
     if isinstance(target, models.DateTimeField):
         return to_time
+    if isinstance(target, models.BooleanField):
+        return bool
     return _json if isinstance(target, models.JSONField) else None
 
 

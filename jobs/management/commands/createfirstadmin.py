@@ -8,10 +8,13 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
+from jobs import roles
+from jobs.access import Role
+
 
 class Command(BaseCommand):
     help = (
-        "Create the superuser `admin`, with ADMIN_PASSWORD or a generated password that is printed "
+        "Create the user `admin` in the role admin, with ADMIN_PASSWORD or a generated password that is printed "
         "once. Does nothing when any user exists."
     )
 
@@ -22,6 +25,7 @@ class Command(BaseCommand):
             return
         given = os.environ.get("ADMIN_PASSWORD")
         password = given or token_urlsafe(12)
-        users.create_superuser(username="admin", password=password)
+        admin = users.create_superuser(username="admin", password=password)
+        roles.put_in(user=admin, role=Role.ADMIN)
         shown = "the password in ADMIN_PASSWORD" if given else password
         self.stdout.write(f"Created the first user.\n  user:     admin\n  password: {shown}")
