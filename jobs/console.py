@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, cast
@@ -17,7 +16,6 @@ from django.utils.safestring import SafeString
 
 from jobs.models import Job, Status, Worker
 from jobs.reasons import Reason
-from jobs.secrets import masked
 
 # Counting stops here: a list of a million jobs opens as fast as one of ten.
 CAP = 10_000
@@ -138,27 +136,6 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
     @property
     def count_shown(self) -> str:
         return f"{CAP:,}+" if self.counted > CAP else f"{self.counted:,}"
-
-
-def rows_of(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested JSON as (path, text) lines, secrets masked."""
-    lines: list[tuple[str, str]] = []
-    for name, value in masked(dict(values)).items():
-        if isinstance(value, Mapping) and value:
-            lines += rows_of(value, f"{prefix}{name} › ")
-        else:
-            lines.append((f"{prefix}{name}", _shown(value)))
-    return lines
-
-
-def _shown(value: Any) -> str:
-    if value is None or value in ("", [], {}):
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(_shown(inner) for inner in value)
-    return str(value)
 
 
 def summary(user: Any, *, now: datetime) -> dict[str, Any]:

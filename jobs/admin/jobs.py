@@ -8,18 +8,19 @@ from uuid import UUID
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.views import ChangeList
 
 from jobs import console, feed, registry, services
+from jobs.admin import job_page
 from jobs.admin.base import ReadOnly
-from jobs.api.downloads import artifact_dto
-from jobs.events import job_dto, time_dto
-from jobs.models import Attempt, Job, Status
+from jobs.models import Job, Status
+from jobs.waiting import why_waiting
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -115,6 +116,24 @@ class JobAdmin(ReadOnly):
         context: dict[str, Any] = {**extra, **(extra_context or {})}
         return super().changelist_view(request, context)
 
+    def get_urls(self) -> list[Any]:
+        def page(view: Any) -> Any:
+            return self.admin_site.admin_view(view)
+
+        own = [path("<path:object_id>/waiting/", page(self.waiting_view), name="jobs_job_waiting")]
+        return [*own, *super().get_urls()]
+
+    def one(self, request: HttpRequest, object_id: str) -> Job:
+        """:raises Http404: no such job, or not this user's to see."""
+        try:
+            key = UUID(object_id)
+        except ValueError as error:
+            raise Http404("A job's id is a UUID.") from error
+        job = self.get_queryset(request).select_related("owner", "parent").filter(pk=key).first()
+        if job is None:
+            raise Http404("There is no such job, or it is not yours.")
+        return job
+
     def change_view(
         self,
         request: HttpRequest,
@@ -125,36 +144,20 @@ class JobAdmin(ReadOnly):
         """One job; everything that moves on the page comes by its events."""
         if request.method != "GET":
             return HttpResponseNotAllowed(["GET"])
-        try:
-            key = UUID(object_id)
-        except ValueError as error:
-            raise Http404("A job's id is a UUID.") from error
-        job = self.get_queryset(request).select_related("owner", "parent").filter(pk=key).first()
-        if job is None:
-            raise Http404("There is no such job, or it is not yours.")
+        job = self.one(request, object_id)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": job,
             "title": str(job),
-            "job": job,
-            "dto": job_dto(job),
-            "chip": console.chip(job),
-            "queued": console.when(job.created_at),
-            "took": console.duration(job),
-            "reason": console.reason_words(job.reason),
-            "reason_words": console.REASON_WORDS,
-            "parent": _visible(request, job.parent_id),
-            "children": list(Job.objects.visible_to(request.user).filter(parent=job)[:20]),
-            "options": console.rows_of(job.options),
-            "result": console.rows_of(job.result or {}),
-            "no_result": "Nothing." if job.is_terminal else "Nothing yet.",
-            "metrics": console.rows_of(job.metrics),
-            "attempts": [_attempt(row) for row in job.attempts.order_by("number")],
-            "artifacts": [artifact_dto(row) for row in job.artifacts.filter(visible=True)[:1000]],
-            **_page_of_kind(job),
+            **job_page.context(job=job, request=request),
         }
         return TemplateResponse(request, "admin/jobs/job/page.html", context)
+
+    def waiting_view(self, request: HttpRequest, object_id: str) -> JsonResponse:
+        """GET → {why: […]}: what keeps the job from starting, while it is queued."""
+        job = self.one(request, object_id)
+        return JsonResponse({"why": why_waiting(job=job, now=timezone.now())})
 
     @admin.action(description="Cancel…", permissions=["view"])
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
@@ -191,17 +194,6 @@ class JobAdmin(ReadOnly):
         return None
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "number": attempt.number,
-        "worker": attempt.worker,
-        "startedAt": time_dto(attempt.started_at),
-        "endedAt": time_dto(attempt.ended_at),
-        "outcome": attempt.outcome,
-        "reason": attempt.reason,
-    }
-
-
 def _status_links(request: HttpRequest) -> list[dict[str, Any]]:
     """The states as one-click filters that keep what else is filtered."""
     links = []
@@ -221,10 +213,6 @@ def _status_links(request: HttpRequest) -> list[dict[str, Any]]:
     return links
 
 
-def _visible(request: HttpRequest, job_id: UUID | None) -> Job | None:
-    return Job.objects.visible_to(request.user).filter(pk=job_id).first() if job_id else None
-
-
 def _with_link(text: str, jobs: list[Job]) -> SafeString:
     """A message with the way to what it is about: the one job, or those that were cancelled."""
     if len(jobs) == 1:
@@ -233,13 +221,3 @@ def _with_link(text: str, jobs: list[Job]) -> SafeString:
         url = f"{reverse('admin:jobs_job_changelist')}?status__exact={Status.CANCELLED}"
         word = "Show cancelled jobs"
     return format_html('{} <a class="td-link" href="{}">{}</a>', text, url, word)
-
-
-def _page_of_kind(job: Job) -> dict[str, str]:
-    """Where the job's kind shows it in its own way, and what to call that."""
-    try:
-        kind = registry.get(job.kind)
-    except registry.UnknownKind:
-        return {}  # of an earlier version; the job's own page is all there is
-    url = kind.page(job) if kind.page else ""
-    return {"kind_page": url, "kind_page_label": kind.page_label} if url else {}

@@ -1,5 +1,6 @@
 // One line for each event. Types that are not known here show their own facts, never nothing.
 
+import { plain } from "./ansi.js";
 import { bytes, clock, count, reasonWords, STATUS_WORDS } from "./words.js";
 
 const WORDS = {
@@ -10,7 +11,7 @@ const WORDS = {
   "attempt.started": (data) => `Attempt ${data.number} started on ${data.worker}`,
   "attempt.ended": (data) => [`Attempt ${data.number} ${data.outcome.replaceAll("_", " ")}`, reasonWords(data.reason)].filter(Boolean).join(": "),
   "artifact.added": (data) => `File ${data.path} (${bytes(data.sizeBytes)})`,
-  log: (data) => `${count(data.lines.length, "line")} of ${data.stream}: ${data.lines.at(-1) ?? ""}`,
+  log: (data) => `${count(data.lines.length, "line")} of ${data.stream}: ${plain(data.lines.at(-1) ?? "")}`,
 };
 
 // Types that end a bar of the timeline: `<topic>.<thing>_<outcome>`.

@@ -4,21 +4,6 @@ import { make } from "./dom.js";
 import "./job-status.js";
 import { reasonWords, TERMINAL } from "./words.js";
 
-function flat(values, prefix = "") {
-  return Object.entries(values ?? {}).flatMap(([name, value]) =>
-    value && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length
-      ? flat(value, `${prefix}${name} › `)
-      : [[`${prefix}${name}`, value]],
-  );
-}
-
-function shown(value) {
-  if (value === null || value === "" || (Array.isArray(value) && !value.length)) return "–";
-  if (typeof value === "boolean") return value ? "yes" : "no";
-  if (Array.isArray(value)) return value.map(shown).join(", ");
-  return typeof value === "object" ? "–" : String(value);
-}
-
 class JobFacts extends HTMLElement {
   connectedCallback() {
     this.closest("job-live").addEventListener("job", ({ detail: job }) => this.#show(job));
@@ -34,12 +19,20 @@ class JobFacts extends HTMLElement {
     const took = this.querySelector("td-duration");
     took.setAttribute("start", job.startedAt ?? "");
     took.setAttribute("end", job.finishedAt ?? "");
-    for (const name of ["result", "metrics"]) {
-      const rows = flat(job[name]).map(([label, value]) => make("div", {}, make("dt", { textContent: label }), make("dd", { textContent: shown(value) })));
-      const none = TERMINAL.has(job.status) ? "Nothing." : "Nothing yet.";
-      const values = rows.length ? make("dl", { className: "td-values" }, ...rows) : make("p", { className: "td-quiet", textContent: none });
-      this.closest("job-live").querySelector(`[data-fact="${name}"]`).replaceChildren(values);
+    for (const name of ["options", "result", "metrics"]) {
+      const shown = this.closest("job-live").querySelector(`td-tree[data-fact="${name}"]`);
+      if (!shown || JSON.stringify(shown.value) === JSON.stringify(job[name])) continue;
+      shown.setAttribute("none", name === "options" ? "This job takes no options." : TERMINAL.has(job.status) ? "Nothing." : "Nothing yet.");
+      shown.show(job[name]);
     }
+    const title = this.querySelector('[data-fact="title"]');
+    if (title) title.textContent = job.name || job.kind;
+    const tags = this.querySelector('[data-fact="tags"]');
+    if (tags) {
+      tags.replaceChildren(...job.tags.map((tag) => make("a", { className: "td-tag", href: `${tags.dataset.base}${encodeURIComponent(tag)}`, textContent: tag })));
+      tags.hidden = !job.tags.length;
+    }
+    this.#text("priority", String(job.priority));
   }
 
   #text(name, text) {

@@ -1,5 +1,5 @@
-// <job-timeline source="id of JSON"> in <job-live>: attempts, the waits between them and what they
-// were busy with, as bars on one scale.
+// <job-timeline source="id of JSON"> in <job-live>: attempts, the waits between them (for a retry's
+// backoff, then for a worker) and what they were busy with, as bars on one scale of real time.
 
 import { embedded, make } from "./dom.js";
 import { Spans } from "./job-spans.js";
@@ -7,10 +7,15 @@ import { clock, count, reasonWords, TERMINAL, timeOfDay } from "./words.js";
 
 // Of each attempt; more than that nobody compares by eye.
 const ROWS = 150;
+// Distances between marks of the axis, in seconds, that a clock has names for.
+const NICE = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
+const MARKS = 6;
 
 class JobTimeline extends HTMLElement {
   #attempts = new Map();
   #spans = new Spans();
+  // Attempt → until when the next one had to wait; 0: before the first.
+  #notBefore = new Map();
   #lines = new Map();
   #timer = 0;
   #frame = 0;
@@ -43,6 +48,9 @@ class JobTimeline extends HTMLElement {
       const attempt = this.#attempts.get(number);
       if (attempt) Object.assign(attempt, { end: new Date(event.at), outcome: event.data.outcome, reason: event.data.reason });
     }
+    if ((event.type === "job.state_changed" || event.type === "job.created") && event.data.status === "queued" && event.data.runAfter) {
+      this.#notBefore.set(event.data.attempt, new Date(event.data.runAfter));
+    }
     if (this.#spans.take(event) || event.type.startsWith("attempt.")) this.#soon();
   }
 
@@ -64,7 +72,7 @@ class JobTimeline extends HTMLElement {
     const kept = new Map();
     for (const line of lines) kept.set(line.key, this.#line(line, scale));
     this.#lines = kept;
-    const shown = [...kept.values(), this.#scale(begin, finish, job)];
+    const shown = [this.#axis(scale, job), ...kept.values(), this.#scale(begin, finish, job)];
     // Elements stay where nothing came or went, so that what one points at stays too.
     if (shown.length !== this.children.length || shown.some((one, at) => this.children[at] !== one)) this.replaceChildren(...shown);
   }
@@ -72,10 +80,20 @@ class JobTimeline extends HTMLElement {
   #rows(job, begin, finish) {
     const lines = [];
     const ended = TERMINAL.has(job.status);
-    const wait = (key, from, to, over) => lines.push({ key, word: over ? "Waited" : "Waiting", note: "", bars: [{ from, to, outcome: "wait", why: "" }] });
+    const wait = (key, from, to, over, after) => {
+      const until = this.#notBefore.get(after);
+      const held = until && until > from ? new Date(Math.min(until, to)) : from;
+      const bars = [];
+      const backoff = after ? "Backoff before the next attempt" : "Held until its time";
+      if (held > from) bars.push({ from, to: held, outcome: "backoff", why: backoff });
+      if (to > held) bars.push({ from: held, to, outcome: "wait", why: "Waiting for a free worker" });
+      const word = held < to ? (over ? "Waited" : "Waiting") : after ? "Backoff" : "Held";
+      const note = held > from && held < to ? `${clock(held - from)} ${after ? "backoff" : "held"}, ${clock(to - held)} for a worker` : "";
+      lines.push({ key, word, note, bars });
+    };
     let waitedFrom = begin;
     for (const attempt of [...this.#attempts.values()].sort((a, b) => a.number - b.number)) {
-      if (waitedFrom && attempt.start - waitedFrom > 0) wait(`wait ${attempt.number}`, waitedFrom, attempt.start, true);
+      if (waitedFrom && attempt.start - waitedFrom > 0) wait(`wait ${attempt.number}`, waitedFrom, attempt.start, true, attempt.number - 1);
       const end = attempt.end ?? this.#attempts.get(attempt.number + 1)?.start ?? finish;
       const why = [attempt.worker, reasonWords(attempt.reason)].filter(Boolean).join(" · ");
       const note = attempt.outcome.replaceAll("_", " ");
@@ -83,8 +101,8 @@ class JobTimeline extends HTMLElement {
       lines.push(...this.#inside(attempt.number, end));
       waitedFrom = attempt.end;
     }
-    if (waitedFrom && !ended) wait("wait", waitedFrom, finish, false);
-    if (!lines.length) wait("wait", begin, finish, ended);
+    if (waitedFrom && !ended) wait("wait", waitedFrom, finish, false, this.#attempts.size);
+    if (!lines.length) wait("wait", begin, finish, ended, 0);
     return lines;
   }
 
@@ -119,6 +137,27 @@ class JobTimeline extends HTMLElement {
       }),
     );
     took.textContent = bars.length ? clock(bars.reduce((sum, { from, to }) => sum + (to - from), 0)) : "";
+    return line;
+  }
+
+  /** Marks at round times since the job was queued; the same distances are lines in every track. */
+  #axis({ begin, span }, job) {
+    const seconds = span / 1000;
+    const step = NICE.find((each) => seconds / each <= MARKS) ?? Math.ceil(seconds / MARKS / 86400) * 86400;
+    this.style.setProperty("--td-tick", `${(step / seconds) * 100}%`);
+    const marks = [];
+    for (let at = 0; at <= seconds; at += step) {
+      const share = at / seconds;
+      // A word at the very end would hang over.
+      if (share > 0.94) break;
+      const mark = make("span", { textContent: at ? `+${step < 1 ? `${at.toFixed(step < 0.1 ? 2 : 1)} s` : clock(at * 1000).replace(/\.0 s$/, " s")}` : "0", title: new Date(begin.getTime() + at * 1000).toLocaleString() });
+      mark.style.left = `${share * 100}%`;
+      marks.push(mark);
+    }
+    const known = this.querySelector(":scope > .td-line-axis");
+    const line = known ?? make("div", { className: "td-line td-line-scale td-line-axis" }, make("span"), make("span", { className: "td-axis" }), make("span"));
+    line.children[0].textContent = TERMINAL.has(job.status) ? "Since queued" : "Since queued, live";
+    line.children[1].replaceChildren(...marks);
     return line;
   }
 

@@ -1,4 +1,5 @@
-// <td-tabs> over <section data-tab="name" data-title="Title">: tabs whose choice is in the address.
+// <td-tabs> over <section data-tab="name" data-title="Title" data-address="L\\d+">: tabs whose choice is
+// in the address; a section may have addresses of its own inside.
 
 import { make } from "./dom.js";
 
@@ -32,8 +33,26 @@ class TdTabs extends HTMLElement {
       to.click();
     });
     this.prepend(list);
+    this.#choose(this.#addressed() ?? this.#tabs.keys().next().value);
+    addEventListener("hashchange", this.#moved);
+  }
+
+  disconnectedCallback() {
+    removeEventListener("hashchange", this.#moved);
+  }
+
+  #moved = () => {
+    const name = this.#addressed();
+    if (name) this.#choose(name);
+  };
+
+  #addressed() {
     const wanted = location.hash.slice(1);
-    this.#choose(this.#tabs.has(wanted) ? wanted : this.#tabs.keys().next().value);
+    for (const [name, { section }] of this.#tabs) {
+      const inside = section.dataset.address;
+      if (name === wanted || (inside && new RegExp(`^${inside}$`).test(wanted))) return name;
+    }
+    return null;
   }
 
   /** How many there are behind a tab. */

@@ -1,0 +1,77 @@
+"""What the page of one job shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from jobs import console, registry
+from jobs.api.downloads import artifact_dto
+from jobs.events import job_dto, time_dto
+from jobs.models import Attempt, Job
+from jobs.waiting import why_waiting
+
+# Ancestors that are shown by name; what lies before is reached by walking up.
+ANCESTORS = 4
+CHILDREN = 20
+
+
+def context(*, job: Job, request: HttpRequest) -> dict[str, Any]:
+    """The page's context; its cost does not grow with the job's history."""
+    children = list(Job.objects.visible_to(request.user).filter(parent=job)[: CHILDREN + 1])
+    return {
+        "job": job,
+        "dto": job_dto(job),
+        "chip": console.chip(job),
+        "queued": console.when(job.created_at),
+        "took": console.duration(job),
+        "reason": console.reason_words(job.reason),
+        "reason_words": console.REASON_WORDS,
+        "waiting": why_waiting(job=job, now=timezone.now()),
+        "chain": _chain(job, request),
+        "children": [{"job": child, "chip": console.chip(child)} for child in children[:CHILDREN]],
+        "more_children": len(children) > CHILDREN,
+        "no_result": "Nothing." if job.is_terminal else "Nothing yet.",
+        "attempts": [_attempt(row) for row in job.attempts.order_by("number")],
+        "artifacts": [artifact_dto(row) for row in job.artifacts.filter(visible=True)[:1000]],
+        "may_change": True,
+        **_page_of_kind(job),
+    }
+
+
+def _chain(job: Job, request: HttpRequest) -> list[dict[str, Any]]:
+    """From the oldest ancestor that is shown down to `job`; those one may not see end the walk."""
+    links: list[dict[str, Any]] = [{"current": True}]
+    parent_id = job.parent_id
+    for _ in range(ANCESTORS):
+        parent = (
+            Job.objects.visible_to(request.user).filter(pk=parent_id).first() if parent_id else None
+        )
+        if parent is None:
+            return links
+        links.insert(0, {"job": parent, "chip": console.chip(parent)})
+        parent_id = parent.parent_id
+    return [{}, *links] if parent_id else links
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "worker": attempt.worker,
+        "startedAt": time_dto(attempt.started_at),
+        "endedAt": time_dto(attempt.ended_at),
+        "outcome": attempt.outcome,
+        "reason": attempt.reason,
+    }
+
+
+def _page_of_kind(job: Job) -> dict[str, str]:
+    """Where the job's kind shows it in its own way, and what to call that."""
+    try:
+        kind = registry.get(job.kind)
+    except registry.UnknownKind:
+        return {}  # of an earlier version; the job's own page is all there is
+    url = kind.page(job) if kind.page else ""
+    return {"kind_page": url, "kind_page_label": kind.page_label} if url else {}
