@@ -147,6 +147,7 @@ class DocumentFactory(factory.django.DjangoModelFactory[Document]):
     name = factory.Sequence(lambda n: f"document{n}.txt")
     owner = factory.SubFactory(UserFactory)
     created_at = factory.LazyFunction(timezone.now)
+    updated_at = factory.LazyFunction(timezone.now)
 
 
 class DocumentVersionFactory(factory.django.DjangoModelFactory[DocumentVersion]):
