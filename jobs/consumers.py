@@ -13,6 +13,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from jobs import access
 from jobs.api.problem import Problem
+from jobs.frames import EXTENSION
 from jobs.subscriptions import AccessEnded, Selection, deliveries, select
 
 log = logging.getLogger(__name__)
@@ -50,8 +51,14 @@ class JobEvents(AsyncWebsocketConsumer):
         return None
 
     async def _send_events(self, selection: Selection) -> None:
+        framed = EXTENSION in (self.scope.get("extensions") or {})
         try:
             async for batch in deliveries(selection):
+                if framed:
+                    frames = b"".join([delivery.frame for delivery in batch])
+                    if frames:
+                        await self.base_send({"type": EXTENSION, "bytes": frames})
+                    continue
                 for delivery in batch:
                     await self.send(text_data=delivery.text)
             await self.close(DONE)

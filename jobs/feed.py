@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from django.db import connection
 from django.db.models import Max, Q, QuerySet
 
 from jobs.events import event_dto
+from jobs.frames import text_frame
 from jobs.models import TERMINAL, Job, JobEvent
 
 # Events read in one statement, and the most that one subscriber is given at once.
@@ -25,7 +27,7 @@ class BadCursor(ValueError):
     """This is no cursor that a reader was given."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Line:
     """One event, serialised once for all its readers."""
 
@@ -34,6 +36,11 @@ class Line:
     seq: int
     type: str
     text: str
+
+    @cached_property
+    def frame(self) -> bytes:
+        """The websocket frame for all who watch this job alone: their cursor is the event's number."""
+        return text_frame(self.with_cursor(str(self.seq)))
 
     @classmethod
     def of(cls, event: JobEvent) -> Line:

@@ -58,8 +58,10 @@ async def _stream(selection: Selection) -> AsyncIterator[bytes]:
         async for batch in deliveries(selection):
             if not batch:
                 yield b": heartbeat\n\n"
-            for delivery in batch:
-                yield f"id: {delivery.cursor}\ndata: {delivery.text}\n\n".encode()
+            else:
+                yield "".join(
+                    [f"id: {each.cursor}\ndata: {each.text}\n\n" for each in batch]
+                ).encode()
     except AccessEnded:
         return
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from django.contrib.auth import get_user_model
 from jobs import access, feed
 from jobs.api.problem import Problem
 from jobs.feed import BadCursor, Line, Position
+from jobs.frames import text_frame
 from jobs.models import Job
 from jobs.tail import Hub, hub
 
@@ -38,6 +38,12 @@ class Delivery:
     @property
     def text(self) -> str:
         return self.line.with_cursor(self.cursor)
+
+    @property
+    def frame(self) -> bytes:
+        if self.cursor == str(self.line.seq):
+            return self.line.frame
+        return text_frame(self.text)
 
 
 @dataclass(frozen=True)
@@ -179,7 +185,7 @@ async def _of_jobs(
                     for job, after in watched
                 ):
                     return
-                if not await _heard(news):
+                if not await news.heard(HEARTBEAT_S):
                     yield []
 
 
@@ -219,7 +225,7 @@ async def _of_table(reader: Hub, selection: Selection) -> AsyncIterator[list[Del
                 mine.keep_gaps_of(table.position)
             if batch:
                 yield batch
-            elif not lines and at is not None and not await _heard(news):
+            elif not lines and at is not None and not await news.heard(HEARTBEAT_S):
                 yield []
 
 
@@ -244,11 +250,3 @@ class Sight:
     def _read(self, job_ids: set[UUID]) -> set[UUID]:
         user = get_user_model().objects.filter(pk=self._user_id).first()
         return set(Job.objects.visible_to(user).filter(id__in=job_ids).values_list("id", flat=True))
-
-
-async def _heard(news: asyncio.Event) -> bool:
-    try:
-        await asyncio.wait_for(news.wait(), HEARTBEAT_S)
-    except TimeoutError:
-        return False
-    return True
