@@ -101,7 +101,7 @@ class Chaos:
 
         from jobs import services
 
-        owner = get_user_model().objects.create_user(username="chaos")
+        owner = get_user_model().objects.create_superuser(username="chaos")
         for number in range(self._options.jobs):
             seconds = round(self._random.uniform(0, 0.12), 3)
             if number % 2:

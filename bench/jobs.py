@@ -134,7 +134,7 @@ def ours(installation: Installation, database: str) -> System:
     from jobs import services
     from jobs.models import Job
 
-    owner = get_user_model().objects.create_user(username="bench")
+    owner = get_user_model().objects.create_superuser(username="bench")
 
     def send() -> None:
         services.submit(kind="bench.noop", options={}, by=owner)

@@ -84,6 +84,13 @@ def check_may_do(*, by: Any) -> None:
         raise NotAllowed(f"You have {who}; only operators and admins may do this.")
 
 
+def check_may_run_again(*, job: Job, by: Any) -> None:
+    """:raises NotAllowed: `by` is no operator, or may not see the job."""
+    check_may_do(by=by)
+    if not (job.shared or job.owner_id == by.pk or is_admin(by)):
+        raise NotAllowed("This job is not yours, and not shared with you.")
+
+
 def check_may_change(*, job: Job, by: Any) -> None:
     """:raises NotAllowed: `by` is no operator, or the job is another's and `by` no admin."""
     check_may_do(by=by)

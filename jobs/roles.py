@@ -18,7 +18,9 @@ WORK = frozenset({"jobs", "recorder", "ingestion", "documents"})
 # ... except these, which admins alone see and change.
 ADMINS_ONLY = frozenset({"jobs.auditentry"})
 # ... and these, which everyone may see and admins change.
-ADMINS_CHANGE = frozenset({"jobs.worker"})
+ADMINS_CHANGE = frozenset(
+    {"jobs.worker", "jobs.kindpolicy", "jobs.idempotencykey", "jobs.start", "jobs.jobevent"}
+)
 OURS = WORK | {"config", "auth"}
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace as replaced
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.utils import timezone
 
+from jobs import access, audit
 from jobs import services as jobs
 from jobs.egress import EgressRefused, Policy
 from jobs.models import Job, Status
@@ -65,15 +65,17 @@ class InvalidEdit(Exception):
         self.errors = dict(errors)
 
 
-@transaction.atomic
+@audit.command("recording.start")
 def start_session(
     *, url: str, flow_name: str, options: Mapping[str, Any], by: User
 ) -> RecordingSession:
     """Queue a recording of `url`; the session and its job commit together.
 
+    :raises NotAllowed: `by` is no operator.
     :raises UrlRefused: by the egress policy, before anything is written.
     :raises InvalidOptions: `.errors` maps each field to its messages.
     """
+    access.check_may_do(by=by)
     try:
         Policy.from_settings().check_url(url)
     except EgressRefused as refused:
@@ -105,14 +107,16 @@ def record_again(*, original: Job, child: Job) -> RecordingSession:
     )
 
 
-@transaction.atomic
+@audit.command("recording.stop", target="session")
 def request_stop(*, session: RecordingSession, by: User) -> RecordingSession:
     """Ask the recording to stop and save. A second request changes nothing and answers the same.
 
     A recording that no worker has claimed yet has nothing to save: its job is cancelled.
 
+    :raises NotAllowed: the recording is not for `by` to change.
     :raises SessionEnded: it ended by itself, without anyone having asked.
     """
+    access.check_may_change(job=session.job, by=by)
     # The job first, as its worker does: one order of locks.
     job = Job.objects.select_for_update().get(pk=session.job_id)
     now = timezone.now()
@@ -126,13 +130,15 @@ def request_stop(*, session: RecordingSession, by: User) -> RecordingSession:
     return session
 
 
-@transaction.atomic
+@audit.command("recording.replay", target="session")
 def replay(*, session: RecordingSession, by: User) -> Job:
     """Queue a replay of the session's test, as a child of the recording's job.
 
+    :raises NotAllowed: `by` is no operator, or may not see the recording.
     :raises SessionRunning: it has not ended yet.
     :raises NothingToReplay: nothing was generated.
     """
+    access.check_may_run_again(job=session.job, by=by)
     _refuse_running(session)
     if not session.code:
         raise NothingToReplay(NothingToReplay.__doc__)
@@ -145,7 +151,7 @@ def replay(*, session: RecordingSession, by: User) -> Job:
     )
 
 
-@transaction.atomic
+@audit.command("recording.edit_step", target="session", says=("key",))
 def edit_step(
     *,
     session: RecordingSession,
@@ -160,11 +166,12 @@ def edit_step(
     A new locator or text makes another test: its verdict is unverified until it was replayed.
     New words change only the comment.
 
+    :raises NotAllowed: the recording is not for `by` to change.
     :raises SessionRunning: it has not ended yet.
     :raises UnknownStep: no step has this key.
     :raises InvalidEdit: the locator does not parse, or the step has no such text.
     """
-    session = _locked(session)
+    session = _locked(session, by)
     row = _row(session, key)
     errors: dict[str, list[str]] = {}
     step = TypedStep.from_json(row.data)
@@ -203,14 +210,15 @@ def edit_step(
     return row
 
 
-@transaction.atomic
+@audit.command("recording.delete_step", target="session", says=("key",))
 def delete_step(*, session: RecordingSession, key: str, by: User) -> Step:
     """Take a step out of the test; it can be restored. Deleting it twice changes nothing.
 
+    :raises NotAllowed: the recording is not for `by` to change.
     :raises SessionRunning: it has not ended yet.
     :raises UnknownStep: no step has this key.
     """
-    session = _locked(session)
+    session = _locked(session, by)
     row = _row(session, key)
     if row.deleted_at is None:
         row.deleted_at = timezone.now()
@@ -219,14 +227,15 @@ def delete_step(*, session: RecordingSession, key: str, by: User) -> Step:
     return row
 
 
-@transaction.atomic
+@audit.command("recording.restore_step", target="session", says=("key",))
 def restore_step(*, session: RecordingSession, key: str, by: User) -> Step:
     """Put a deleted step back in its place. Restoring it twice changes nothing.
 
+    :raises NotAllowed: the recording is not for `by` to change.
     :raises SessionRunning: it has not ended yet.
     :raises UnknownStep: no step has this key.
     """
-    session = _locked(session)
+    session = _locked(session, by)
     row = _row(session, key)
     if row.deleted_at is not None:
         row.deleted_at = None
@@ -243,7 +252,8 @@ def _refused_url(url: str) -> dict[str, list[str]]:
     return {}
 
 
-def _locked(session: RecordingSession) -> RecordingSession:
+def _locked(session: RecordingSession, by: User) -> RecordingSession:
+    access.check_may_change(job=session.job, by=by)
     session = (
         RecordingSession.objects.select_for_update(of=("self",))
         .select_related("job", "owner")

@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db import transaction
 from django.utils import timezone
 from rest_framework import serializers
 
-from jobs import registry
+from jobs import access, audit, registry
 from jobs.events import time_dto
 from jobs.models import Job, Status
 from jobs.options import validated
@@ -146,10 +145,11 @@ def actions_of(kind: Kind | None) -> list[Action | KindAction]:
     return [*ACTIONS, *kind.actions]
 
 
-@transaction.atomic
+@audit.command("job.{type}", target="job")
 def act(*, job: Job, type: str, payload: Mapping[str, Any] | None, by: "User") -> ActionResult:
     """Do the action `type` with a job.
 
+    :raises NotAllowed: the job is not for `by` to change (or, for a rerun, to see).
     :raises UnknownAction: jobs of this kind have none of this name; the message names what they have.
     :raises InvalidFields, InvalidOptions: the payload does not fit; `.errors` by field.
     :raises ActionRefused: the job's state does not allow it.
@@ -163,6 +163,7 @@ def act(*, job: Job, type: str, payload: Mapping[str, Any] | None, by: "User") -
     if isinstance(action, Action):
         message, made = action.run(now, given, by)
     else:
+        access.check_may_change(job=now, by=by)
         message = action.run(now, given, by)
     return ActionResult(
         success=True,

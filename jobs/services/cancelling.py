@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection, transaction
+from django.db import connection
 
-from jobs import artifacts, events
+from jobs import access, artifacts, audit, events
 from jobs.models import Job, Status
 from jobs.queue.clock import now_sql
 from jobs.queue.rows import changed_job
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-@transaction.atomic
+@audit.command("job.cancel", target="job", says=("reason", "force"))
 def cancel(*, job: Job, by: "User", reason: str = "", force: bool = False) -> Job:
     """Stop a job: one that waits is cancelled at once, a running one is asked to end.
 
@@ -26,8 +26,10 @@ def cancel(*, job: Job, by: "User", reason: str = "", force: bool = False) -> Jo
     kept where the kind can. The job is cancelled when nothing of it runs any more, not before.
     Asking twice is one request, and so is forcing twice. Returns the job as it is now.
 
+    :raises NotAllowed: the job is not for `by` to change.
     :raises JobNotCancellable: it has already ended.
     """
+    access.check_may_change(job=job, by=by)
     # The row is locked first: between two statements it could else go from queued to running.
     now = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
     asked = {"by": by.get_username(), "reason": bounded(reason)}

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import ProtectedError, RestrictedError, Sum
 
-from jobs import artifacts
+from jobs import access, artifacts, audit
 from jobs.models import TERMINAL, Artifact, Job
 from jobs.services.refusals import JobInUse, JobNotEnded
 
@@ -40,16 +40,19 @@ class Freed:
         )
 
 
-@transaction.atomic
+@audit.command("job.delete", target="job", says=("reason",))
 def delete(*, job: Job, by: "User | None", reason: str = "") -> Freed:
     """Delete one job that has ended: its row, attempts, events, artifacts and their files.
 
     Its children stay and lose their parent. Files go once the rows are gone for good; the audit
     keeps that there was such a job, who deleted it and why.
 
+    :raises NotAllowed: the job is not for `by` to change (None: the system, which may).
     :raises JobNotEnded: cancel it first.
     :raises JobInUse: something else needs it; the message says what.
     """
+    if by is not None:
+        access.check_may_change(job=job, by=by)
     now = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
     if not now.is_terminal:
         raise JobNotEnded(f"Job {now.id} has not ended yet ({now.status}); cancel it first.")

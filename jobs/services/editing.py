@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
-
-from jobs import events, registry
+from jobs import access, audit, events, registry
 from jobs.models import Job, Status
 from jobs.options import camel, spelled_inside, unmasked
 from jobs.secrets import masked
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-@transaction.atomic
+@audit.command("job.edit_metadata", target="job")
 def edit_metadata(
     *,
     job: Job,
@@ -33,9 +31,11 @@ def edit_metadata(
     replace their values, checked like a new job's. Priority matters while it is queued; of a job
     that runs or ended it can not be changed. Returns the job as it is now.
 
+    :raises NotAllowed: the job is not for `by` to change.
     :raises JobNotQueued: options or priority of a job that does not wait any more.
     :raises InvalidFields, InvalidOptions: `.errors` maps each field to its messages.
     """
+    access.check_may_change(job=job, by=by)
     now = Job.objects.select_for_update(of=("self",)).select_related("owner").get(pk=job.pk)
     checks = Checks()
     wanted: dict[str, Any] = {}
@@ -66,14 +66,16 @@ def edit_metadata(
         setattr(now, field, value)
     now.last_seq += 1
     now.save(update_fields=[*changed, "last_seq"])
+    changes = {
+        field: {"from": _shown(before[field]), "to": _shown(value)}
+        for field, value in changed.items()
+    }
     edited = {
         "by": by.get_username(),
-        "changes": {
-            field: {"from": _shown(before[field]), "to": _shown(value)}
-            for field, value in changed.items()
-        },
+        "changes": changes,
         "job": events.job_dto(now),
     }
+    audit.say(changed={field: list(each.values()) for field, each in changes.items()})
     events.append(
         job_id=now.id,
         last_seq=now.last_seq,

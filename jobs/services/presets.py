@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from jobs import registry
+from jobs import access, audit, registry
 from jobs.models import Preset
 from jobs.options import clean_options, spelled_inside, unmasked
+from jobs.secrets import masked
 from jobs.services.bounds import Checks, unprintable
 from jobs.services.refusals import InvalidFields, UnknownPreset
 
@@ -29,7 +30,7 @@ def named(*, kind: str, name: str) -> Preset:
     return found
 
 
-@transaction.atomic
+@audit.command("preset.save", target="preset", says=("kind", "name"))
 def save_preset(
     *,
     kind: str,
@@ -43,10 +44,12 @@ def save_preset(
 
     A secret that comes back as dots is the one that was there.
 
+    :raises NotAllowed: `by` is no operator.
     :raises UnknownKind: no file registers `kind`.
     :raises InvalidOptions: an option is unknown or unfit.
     :raises InvalidFields: the name is empty, too long or taken, or the kind was to change.
     """
+    access.check_may_do(by=by)
     spec = registry.get(kind)
     checks = Checks()
     name, description = name.strip(), description.strip()
@@ -58,6 +61,7 @@ def save_preset(
         checks.refuse("kind", "A preset keeps its kind; make another one.")
     checks.done()
     before: Mapping[str, Any] = preset.options if preset else {}
+    known = _facts(preset) if preset else {}
     given = spelled_inside(spec.options, options)
     kept = {option: unmasked(value, before=before.get(option)) for option, value in given.items()}
     now = timezone.now()
@@ -69,10 +73,20 @@ def save_preset(
             row.save()
     except IntegrityError as error:
         raise InvalidFields({"name": [f"{kind} has a preset {name!r} already."]}) from error
+    audit.say(**audit.changes(before=known, after=_facts(row)))
     return row
 
 
-@transaction.atomic
+def _facts(preset: Preset) -> dict[str, Any]:
+    options = {f"option {name}": value for name, value in masked(preset.options).items()}
+    return {"name": preset.name, "description": preset.description, **options}
+
+
+@audit.command("preset.delete", target="preset")
 def delete_preset(*, preset: Preset, by: "User") -> None:
-    """Jobs that were submitted with it keep their options."""
+    """Jobs that were submitted with it keep their options.
+
+    :raises NotAllowed: `by` is no operator.
+    """
+    access.check_may_do(by=by)
     preset.delete()

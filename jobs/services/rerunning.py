@@ -5,9 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
-
-from jobs import events, registry
+from jobs import access, audit, events, registry
 from jobs.models import Job
 from jobs.options import camel, has_secret, spelled_inside, unmasked
 from jobs.registry import InvalidOptions, Kind
@@ -34,7 +32,7 @@ class Difference:
         return asdict(self)
 
 
-@transaction.atomic
+@audit.command("job.rerun", target="job")
 def rerun(
     *,
     job: Job,
@@ -52,11 +50,13 @@ def rerun(
     original's owner nor an administrator they are not, and must be given again. Options are
     checked as for a new job, and those that the kind knows no longer are named.
 
+    :raises NotAllowed: `by` is no operator, or may not see the job.
     :raises JobNotEnded: it has not; cancel it first.
     :raises UnknownKind: no file registers its kind any more.
     :raises InvalidOptions, InvalidFields: `.errors` maps each field to its messages.
     :raises IdempotencyConflict: the key belongs to another request.
     """
+    access.check_may_run_again(job=job, by=by)
     original = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
     if not original.is_terminal:
         raise JobNotEnded(f"Job {original.id} has not ended yet ({original.status}).")
@@ -83,6 +83,7 @@ def rerun(
         )
         if spec.on_rerun is not None:
             spec.on_rerun(original, child)
+        audit.say(newJobId=str(child.id), overrides=sorted(overrides or {}))
         submitted = {"jobId": str(child.id), "by": by.get_username()}
         events.emit(job_id=original.id, type=events.JOB_RERUN_SUBMITTED, data=submitted)
         return child
@@ -123,7 +124,7 @@ def _merged(spec: Kind, original: Job, overrides: Mapping[str, Any], by: "User")
         for name, value in spelled_inside(spec.options, overrides).items()
     }
     carried = {name: value for name, value in original.options.items() if name not in given}
-    if not (by.is_superuser or by.pk == original.owner_id):
+    if not (access.is_admin(by) or by.pk == original.owner_id):
         # Or one could send another's secret to an address of one's own.
         others = [name for name, value in {**carried, **given}.items() if has_secret(value)]
         if others:

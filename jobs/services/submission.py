@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from jobs import events, policies, registry
+from jobs import access, audit, events, policies, registry
 from jobs.models import IdempotencyKey, Job
 from jobs.options import spelled_inside
 from jobs.queue import wake
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 KEY_LIFE_S = 24 * 3600
 
 
-@transaction.atomic
+@audit.command("job.submit", says=("kind", "preset"))
 def submit(
     *,
     kind: str,
@@ -50,6 +50,7 @@ def submit(
     request's job is returned, with `was_there` set, and nothing is written.
     `by_kind` is for the apps whose kinds need more than options, and who make that as well.
 
+    :raises NotAllowed: `by` is no operator.
     :raises UnknownKind: no file registers `kind`.
     :raises NotSubmittable: the kind needs more than options, and this is not `by_kind`.
     :raises UnknownPreset: `kind` has no preset of this name.
@@ -57,6 +58,7 @@ def submit(
     :raises InvalidFields: the same of the other fields.
     :raises IdempotencyConflict: the key belongs to another request.
     """
+    access.check_may_do(by=by)
     spec = registry.get(kind)
     if spec.submit_by and not by_kind:
         raise NotSubmittable(f"{kind} needs more than options: {spec.submit_by}")
@@ -183,6 +185,7 @@ def _found(*, key: str, by: "User", fingerprint: str) -> Job | None:
             f"The job that the idempotency key {key!r} made was deleted; take a new key."
         )
     row.job.was_there = True
+    audit.say(repeated=True)
     return row.job
 
 
