@@ -167,6 +167,21 @@ def read_now() -> Position:
     return position
 
 
+def read_last_id() -> int:
+    """The highest id that an event ever had; also of one that is deleted or not committed yet."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                "SELECT last_value FROM pg_sequences WHERE schemaname = ANY(current_schemas(false)) "
+                "AND format('%I.%I', schemaname, sequencename)::regclass "
+                "= pg_get_serial_sequence('jobs_jobevent', 'id')::regclass"
+            )
+        else:
+            cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = 'jobs_jobevent'")
+        row = cursor.fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
+
+
 class Page(NamedTuple):
     """Lines in order; `full` says that there may be more."""
 

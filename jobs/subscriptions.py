@@ -28,6 +28,19 @@ class AccessEnded(Exception):
     """The subscriber may not see these jobs any more."""
 
 
+class CursorAhead(Problem):
+    """A cursor that no event has reached: of another installation, or of one since restored."""
+
+    def __init__(self) -> None:
+        message = (
+            "This cursor is ahead of every event there is: it is of another installation, or the "
+            "database was restored since. Start without one."
+        )
+        super().__init__(
+            status=400, code="cursor_ahead", detail=message, errors={"after": [message]}
+        )
+
+
 @dataclass(frozen=True)
 class Delivery:
     """One event for one subscriber; `cursor` is where to resume after it."""
@@ -80,7 +93,10 @@ def select(*, user: Any, job: str, after: str = "", types: str = "") -> Selectio
     wanted = frozenset(part for part in types.split(",") if part)
     try:
         if job == "*":
-            return Selection(user.pk, None, Position.parse(after) if after else None, wanted)
+            position = Position.parse(after) if after else None
+            if position is not None and position.top > feed.read_last_id():
+                raise CursorAhead
+            return Selection(user.pk, None, position, wanted)
         job_ids = _job_ids(job)
         cursors = dict.fromkeys(job_ids, 0) | _cursors(job_ids, after)
     except BadCursor as error:
@@ -91,6 +107,9 @@ def select(*, user: Any, job: str, after: str = "", types: str = "") -> Selectio
         raise Problem(
             status=404, code="not_found", detail="There is no such job, or it is not yours."
         )
+    heads = feed.read_heads(job_ids)
+    if any(job_id in heads and seq > heads[job_id].last_seq for job_id, seq in cursors.items()):
+        raise CursorAhead
     return Selection(user.pk, cursors, None, wanted)
 
 

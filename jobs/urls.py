@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from jobs.api import health, views
+from jobs.api import health, history, views
 from jobs.sse import job_events
 
 # A malformed id reaches its view, which answers that there is no such job.
@@ -15,10 +15,15 @@ urlpatterns = [
     re_path(r"^jobs/events/?$", job_events, name="api-job-stream"),
     re_path(r"^jobs/summary/?$", views.SummaryView.as_view(), name="api-job-summary"),
     re_path(rf"{_JOB}/?$", views.JobView.as_view(), name="api-job"),
-    re_path(rf"{_JOB}/events/?$", views.JobEventsView.as_view(), name="api-job-events"),
-    re_path(rf"{_JOB}/artifacts/?$", views.ArtifactsView.as_view(), name="api-job-artifacts"),
-    re_path(
-        rf"{_JOB}/artifacts/(?P<path>.+?)/?$", views.ArtifactView.as_view(), name="api-job-artifact"
-    ),
     re_path(rf"{_JOB}/cancel/?$", views.CancelView.as_view(), name="api-job-cancel"),
+    re_path(rf"{_JOB}/events/?$", history.JobEventsView.as_view(), name="api-job-events"),
+    re_path(rf"{_JOB}/log/?$", history.LogView.as_view(), name="api-job-log"),
+    re_path(rf"{_JOB}/attempts/?$", history.AttemptsView.as_view(), name="api-job-attempts"),
+    re_path(rf"{_JOB}/artifacts/?$", history.ArtifactsView.as_view(), name="api-job-artifacts"),
+    re_path(rf"{_JOB}/artifacts\.zip/?$", history.ArchiveView.as_view(), name="api-job-archive"),
+    re_path(
+        rf"{_JOB}/artifacts/(?P<path>.+?)/?$",
+        history.ArtifactView.as_view(),
+        name="api-job-artifact",
+    ),
 ]

@@ -118,7 +118,7 @@ def serve_file(
         ) from error
     chunks = _chunks(opened, last - first + 1)
     # Each server's own kind of iterator: Django would read the other kind into memory whole.
-    body = _async_chunks(chunks) if isinstance(plain, ASGIRequest) else chunks
+    body = in_threads(chunks) if isinstance(plain, ASGIRequest) else chunks
     response = StreamingHttpResponse(body, status=status, headers=headers)
     # As Django's FileResponse does: a body that nobody reads never reaches its own `with`.
     response._resource_closers.append(opened.close)  # type: ignore[attr-defined]
@@ -188,6 +188,8 @@ def _chunks(file: IO[bytes], left: int) -> Iterator[bytes]:
             yield data
 
 
-async def _async_chunks(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while data := await asyncio.to_thread(next, chunks, b""):
-        yield data
+async def in_threads(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The same chunks for an async server, each made in a thread: they must not use the database."""
+    while (data := await asyncio.to_thread(next, chunks, None)) is not None:
+        if data:
+            yield data

@@ -14,8 +14,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from jobs.api.downloads import serve_artifact
+from jobs.api.paging import NewestFirst
 from jobs.api.problem import Problem
-from jobs.api.views import NewestFirst
 from recorder import services
 from recorder.api.serializers import EditStep, StartSession
 from recorder.dto import session_detail_dto, session_dto, steps_dto

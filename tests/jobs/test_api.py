@@ -163,7 +163,7 @@ def test_a_running_job_is_asked_to_end_and_says_so(people: dict[str, User]) -> N
         ("get", "/api/jobs/events?job=x", 400),
         ("get", "/api/jobs/events?job=*&after=x", 400),
         ("get", "/api/jobs/events?job=00000000-0000-7000-8000-000000000000", 404),
-        ("get", "/api/jobs?limit=5&cursor=a", 404),
+        ("get", "/api/jobs?limit=5&cursor=a", 400),
     ],
 )
 def test_every_error_is_a_problem(

@@ -1,0 +1,210 @@
+"""What the jobs API takes and answers, as serializers: the description, and the forms for people.
+
+The answers themselves come from `jobs.events`; tests hold the two against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from jobs.models import Attempt, Status
+
+
+class Strict(serializers.Serializer[Any]):
+    """Refuses names that it does not know: a misspelled one must not pass for "not given"."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            known = ", ".join(self.fields)
+            # What a browser's form brings along.
+            own = {"csrfmiddlewaretoken"}
+            unknown = {
+                str(name): [f"Unknown field. Known: {known}."]
+                for name in data
+                if name not in self.fields and name not in own
+            }
+            if unknown:
+                raise serializers.ValidationError(unknown)
+        return super().to_internal_value(data)
+
+
+class Progress(serializers.Serializer[Any]):
+    done = serializers.IntegerField()
+    total = serializers.IntegerField(allow_null=True)
+    unit = serializers.CharField(allow_blank=True)
+
+
+class JobShape(serializers.Serializer[Any]):
+    """A job, as its events carry it too. Times are UTC; secrets in options are masked."""
+
+    id = serializers.UUIDField()
+    kind = serializers.CharField()
+    name = serializers.CharField()
+    status = serializers.ChoiceField(choices=Status.choices)
+    reason = serializers.CharField(allow_blank=True, help_text="A stable code that says why.")
+    error = serializers.CharField(allow_blank=True)
+    options = serializers.DictField(child=serializers.JSONField())
+    tags = serializers.ListField(child=serializers.CharField())
+    shared = serializers.BooleanField(help_text="Visible to everyone who has a role.")
+    preset = serializers.CharField(allow_blank=True)
+    priority = serializers.IntegerField()
+    queue = serializers.CharField()
+    ownerId = serializers.IntegerField()
+    ownerName = serializers.CharField()
+    parentId = serializers.UUIDField(allow_null=True)
+    attempt = serializers.IntegerField()
+    maxAttempts = serializers.IntegerField()
+    worker = serializers.CharField(allow_blank=True)
+    timeoutS = serializers.IntegerField()
+    progress = Progress()
+    metrics = serializers.DictField(child=serializers.JSONField())
+    result = serializers.JSONField(allow_null=True)
+    createdAt = serializers.DateTimeField()
+    startedAt = serializers.DateTimeField(allow_null=True)
+    finishedAt = serializers.DateTimeField(allow_null=True)
+    runAfter = serializers.DateTimeField(allow_null=True)
+    cancelRequestedAt = serializers.DateTimeField(allow_null=True)
+    cancelReason = serializers.CharField(allow_blank=True)
+    cancelForcedAt = serializers.DateTimeField(allow_null=True)
+    lastSeq = serializers.IntegerField(help_text="Number of the job's last event.")
+
+
+class EventShape(serializers.Serializer[Any]):
+    """A fact in a job's life; `docs/event-types.md` says what `data` holds for each type."""
+
+    jobId = serializers.UUIDField()
+    seq = serializers.IntegerField()
+    type = serializers.CharField()
+    data = serializers.DictField(child=serializers.JSONField())  # type: ignore[assignment]
+    at = serializers.DateTimeField()
+    attempt = serializers.IntegerField()
+
+
+class AttemptShape(serializers.Serializer[Any]):
+    number = serializers.IntegerField()
+    worker = serializers.CharField()
+    startedAt = serializers.DateTimeField()
+    endedAt = serializers.DateTimeField(allow_null=True)
+    outcome = serializers.ChoiceField(choices=Attempt.Outcome.choices)
+    reason = serializers.CharField(allow_blank=True)
+    error = serializers.CharField(allow_blank=True)
+
+
+class ArtifactShape(serializers.Serializer[Any]):
+    path = serializers.CharField()
+    kind = serializers.CharField()
+    contentType = serializers.CharField()
+    sizeBytes = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    attempt = serializers.IntegerField()
+    createdAt = serializers.DateTimeField()
+    url = serializers.CharField()
+
+
+class PageShape(serializers.Serializer[Any]):
+    next = serializers.CharField(allow_null=True, help_text="The address of the next page.")
+    previous = serializers.CharField(allow_null=True)
+
+
+class JobsPage(PageShape):
+    searchLimited = serializers.BooleanField(
+        help_text="Whether more jobs match `q` than were looked through: only the newest 10,000 were."
+    )
+    results = JobShape(many=True)
+
+
+class AttemptsPage(PageShape):
+    results = AttemptShape(many=True)
+
+
+class ArtifactsPage(PageShape):
+    results = ArtifactShape(many=True)
+
+
+class EventsPage(serializers.Serializer[Any]):
+    results = EventShape(many=True)
+    nextAfter = serializers.IntegerField(allow_null=True, help_text="`after` of the next page.")
+
+
+class SummaryShape(serializers.Serializer[Any]):
+    queued = serializers.CharField(help_text="A number, or `10,000+`.")
+    running = serializers.CharField()
+    failedToday = serializers.CharField()
+    workers = serializers.IntegerField()
+    workersBusy = serializers.IntegerField()
+
+
+class ProblemShape(serializers.Serializer[Any]):
+    """Problem details (RFC 9457)."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField(help_text="Stable; for programs.")
+    detail = serializers.CharField()
+    errors = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.JSONField(), required=False, help_text="Messages by field."
+    )
+
+
+class SubmitJob(Strict):
+    """A job to queue. Options are the kind's own: `GET /api/config/job-options` describes them."""
+
+    kind = serializers.CharField(max_length=80, help_text="What to do, such as `recorder.replay`.")
+    options = serializers.JSONField(
+        required=False, help_text="An object; what it leaves out is the preset's or the default."
+    )
+    preset = serializers.CharField(
+        max_length=80, required=False, help_text="A named set of options of this kind."
+    )
+    name = serializers.CharField(
+        max_length=200, required=False, allow_blank=True, help_text="Empty: the kind's own."
+    )
+    tags = serializers.JSONField(required=False, help_text="A list of texts.")
+    priority = serializers.IntegerField(
+        required=False, help_text="Higher runs earlier. Left out: the kind's."
+    )
+    runAfter = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="Not before; ISO 8601 with an offset."
+    )
+
+    def validate_options(self, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise serializers.ValidationError("Must be an object.")
+        return value
+
+    def validate_tags(self, value: Any) -> Any:
+        if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+            raise serializers.ValidationError("Must be a list of texts.")
+        return value
+
+
+class Cancellation(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=200, allow_blank=True, default="")
+
+
+class Deletion(serializers.Serializer[Any]):
+    reason = serializers.CharField(
+        max_length=200, default="", allow_blank=True, help_text="For the audit trail."
+    )
+
+
+class ActionRequest(Strict):
+    type = serializers.CharField(
+        max_length=80, help_text="One of the job's `supportedActions`, such as `rerun`."
+    )
+    payload = serializers.JSONField(required=False, help_text="An object; the action says of what.")
+
+
+class ActionAnswer(serializers.Serializer[Any]):
+    success = serializers.BooleanField()
+    message = serializers.CharField()
+    jobId = serializers.UUIDField()
+    actionType = serializers.CharField()
+    timestamp = serializers.DateTimeField()
+    newJobId = serializers.UUIDField(
+        required=False, help_text="The job that the action made, if it made one."
+    )

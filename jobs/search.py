@@ -1,0 +1,132 @@
+"""Finding jobs by words of their name or error, and by tag, at a cost that a million jobs do not raise.
+
+Every word of the query must begin a word of the name or error; case does not matter, the order
+neither. What is no letter or digit only separates words: no character is an operator. In scripts
+without spaces (Chinese, Japanese, Thai…) a word of the query is found anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import BooleanField
+from django.db.models.expressions import RawSQL
+
+from jobs import access
+from jobs.events import storable_text
+from jobs.models import JobQuerySet
+from jobs.search_index import UNSPACED
+
+# As far as a query looks that matches more than this: see `Matches.limited`.
+CAP = 10_000
+MAX_CHARS = 200
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Jobs that match. `limited`: only the newest `CAP` matches (of those one may see) are in it."""
+
+    jobs: JobQuerySet
+    limited: bool = False
+
+
+def matching(jobs: JobQuerySet, text: str, *, by: Any) -> Matches:
+    """Those of `jobs` whose name or error has all words of `text`, or whose id it is.
+
+    `by` is whose sight `jobs` was narrowed to. A text without letters and digits matches nothing.
+
+    :raises ValueError: `text` is longer than `MAX_CHARS`.
+    """
+    if len(text) > MAX_CHARS:
+        raise ValueError(f"A search has at most {MAX_CHARS} characters.")
+    try:
+        return Matches(jobs.filter(pk=UUID(text.strip())))
+    except ValueError:
+        words = _words(text)
+    if not words:
+        return Matches(jobs.none())
+    if connection.vendor == "postgresql":
+        return _in_postgres(jobs, words)
+    return _in_sqlite(jobs, words, by)
+
+
+def tagged(jobs: JobQuerySet, tag: str) -> JobQuerySet:
+    """Those of `jobs` that carry exactly this tag."""
+    rows = "SELECT job_id FROM jobs_jobtag WHERE tag = %s"
+    if _count(f"{rows} LIMIT {CAP + 1}", [tag]) <= CAP:
+        return _among(jobs, rows, [tag])
+    # So many that one soon meets them on the way through the newest jobs.
+    return _where(
+        jobs,
+        "EXISTS (SELECT 1 FROM jobs_jobtag t WHERE t.tag = %s AND t.job_id = jobs_job.id)",
+        [tag],
+    )
+
+
+def _words(text: str) -> list[str]:
+    words = storable_text(text).split()
+    return [word for word in words if any(char.isalnum() for char in word)]
+
+
+def _begins(word: str) -> bool:
+    """Whether words that only begin with `word` count: one letter would begin too many."""
+    return len(word) > 1
+
+
+def _in_sqlite(jobs: JobQuerySet, words: list[str], by: Any) -> Matches:
+    phrases = []
+    for word in words:
+        spaced = "".join(f" {char} " if _unspaced(char) else char for char in word)
+        quoted = spaced.replace('"', " ")
+        phrases.append(f'"{quoted}"*' if _begins(word) else f'"{quoted}"')
+    query = f"{{name error}} : ({' AND '.join(phrases)})"
+    if not access.is_admin(by):
+        query += f' AND {{scope}} : ("o{by.pk}" OR "shared")'
+    rows = (
+        "SELECT job_id FROM (SELECT kept.job_id FROM jobs_jobsearch_text "
+        "JOIN jobs_jobsearch kept ON kept.id = jobs_jobsearch_text.rowid "
+        "WHERE jobs_jobsearch_text MATCH %s ORDER BY jobs_jobsearch_text.rowid DESC LIMIT {})"
+    )
+    limited = _count(rows.format(CAP + 1), [query]) > CAP
+    return Matches(_among(jobs, rows.format(CAP), [query]), limited)
+
+
+def _in_postgres(jobs: JobQuerySet, words: list[str]) -> Matches:
+    query = " && ".join(["jobs_search_query(%s, %s)"] * len(words))
+    params = [value for word in words for value in (word, _begins(word))]
+    rows = f"SELECT job_id FROM jobs_jobsearch WHERE terms @@ ({query})"
+    if _count(f"{rows} LIMIT {CAP + 1}", params) <= CAP:
+        return Matches(_among(jobs, rows, params))
+    return Matches(
+        _where(
+            jobs,
+            "EXISTS (SELECT 1 FROM jobs_jobsearch s "
+            f"WHERE s.job_id = jobs_job.id AND s.terms @@ ({query}))",
+            params,
+        )
+    )
+
+
+def _among(jobs: JobQuerySet, rows: str, params: list[Any]) -> JobQuerySet:
+    if connection.vendor == "postgresql":
+        # Read once, then looked up: as a join the planner might walk all jobs instead.
+        return _where(jobs, f"jobs_job.id = ANY(ARRAY({rows}))", params)
+    return _where(jobs, f"jobs_job.id IN ({rows})", params)
+
+
+def _where(jobs: JobQuerySet, condition: str, params: list[Any]) -> JobQuerySet:
+    return jobs.filter(RawSQL(condition, params, output_field=BooleanField()))
+
+
+def _count(rows: str, params: list[Any]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM ({rows}) found", params)
+        return int(cursor.fetchone()[0])
+
+
+def _unspaced(char: str) -> bool:
+    lows, highs = UNSPACED[::3], UNSPACED[2::3]
+    return any(low <= char <= high for low, high in zip(lows, highs, strict=True))
