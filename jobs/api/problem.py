@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -131,6 +132,11 @@ def _as_api_exception(error: Exception) -> Exception:
     for refused, status, code in _REFUSALS:
         if isinstance(error, refused):
             return Problem(status=status, code=code, detail=str(error))
+    if isinstance(error, RequestDataTooBig):
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        return Problem(
+            status=413, code="body_too_large", detail=f"A request has at most {most:,} bytes."
+        )
     if isinstance(error, UnknownKind):
         return Problem(status=400, code="unknown_kind", detail=str(error))
     return error

@@ -137,6 +137,53 @@ class SummaryShape(serializers.Serializer[Any]):
     workersBusy = serializers.IntegerField()
 
 
+class ActionDescription(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    help = serializers.CharField()
+    statuses = serializers.ListField(child=serializers.ChoiceField(choices=Status.choices))
+    payloadSchema = serializers.DictField(
+        child=serializers.JSONField(), help_text="JSON Schema of `payload`."
+    )
+    implemented = serializers.BooleanField(help_text="Always true: nothing else is listed.")
+
+
+class PresetDescription(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    description = serializers.CharField(allow_blank=True)
+    options = serializers.DictField(child=serializers.JSONField())
+
+
+class KindDescription(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    description = serializers.CharField(allow_blank=True)
+    queue = serializers.CharField()
+    submittable = serializers.BooleanField(help_text="Whether `POST /api/jobs` takes it.")
+    submitBy = serializers.CharField(allow_blank=True, help_text="How it is started else.")
+    submitPage = serializers.CharField(allow_blank=True)
+    optionsSchema = serializers.DictField(
+        child=serializers.JSONField(), help_text="JSON Schema of `options`."
+    )
+    defaults = serializers.DictField(child=serializers.JSONField())
+    presets = PresetDescription(many=True)
+    limits = serializers.DictField(child=serializers.JSONField())
+    supportedActions = ActionDescription(many=True)
+
+
+class QueueDescription(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    workers = serializers.IntegerField()
+
+
+class JobOptionsShape(serializers.Serializer[Any]):
+    kinds = KindDescription(many=True)
+    queues = QueueDescription(many=True)
+    supportedActions = ActionDescription(many=True)
+    limits = serializers.DictField(child=serializers.JSONField())
+    uploads = serializers.DictField(child=serializers.IntegerField())
+
+
 class ProblemShape(serializers.Serializer[Any]):
     """Problem details (RFC 9457)."""
 
@@ -180,6 +227,10 @@ class SubmitJob(Strict):
         if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
             raise serializers.ValidationError("Must be a list of texts.")
         return value
+
+
+class NoParameters(serializers.Serializer[Any]):
+    """For addresses that take none."""
 
 
 class Cancellation(serializers.Serializer[Any]):
