@@ -9,6 +9,7 @@ from django.templatetags.static import static
 from django.utils import timezone
 
 from jobs import console, feed
+from jobs import dashboard as start_page
 from jobs.events import job_dto
 from jobs.models import Job
 
@@ -21,12 +22,12 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The start page: figures, the newest jobs, and what to do next while there are none."""
     # The cursor before the rows: what happens in between arrives over the socket.
     cursor = str(feed.read_now())
-    jobs = Job.objects.visible_to(request.user).select_related("owner")[:10]
+    jobs = Job.objects.visible_to(request.user).select_related("owner")[:12]
     return {
         **context,
         "title": "Dashboard",
         "cursor": cursor,
-        "figures": console.summary(request.user, now=timezone.now()),
+        "overview": start_page.overview(request.user, now=timezone.now()),
         "recent": [job_dto(job) for job in jobs],
         "new_recording_url": console.recording_url(),
         "reason_words": console.REASON_WORDS,

@@ -147,13 +147,14 @@ def summary(user: Any, *, now: datetime) -> dict[str, Any]:
         "queued": capped_count(jobs.filter(status=Status.QUEUED)),
         "running": capped_count(jobs.filter(status=Status.RUNNING)),
         # By id: a UUIDv7 begins with its time, and (status, -id) is an index.
-        "failedToday": capped_count(jobs.filter(status=Status.FAILED, id__gte=_id_at(day))),
+        "failedToday": capped_count(jobs.filter(status=Status.FAILED, id__gte=id_at(day))),
         "workers": alive.count(),
         "workersBusy": alive.filter(job__isnull=False).count(),
     }
 
 
-def _id_at(at: datetime) -> UUID:
+def id_at(at: datetime) -> UUID:
+    """The lowest id that a job made at `at` can have."""
     return UUID(int=int(at.timestamp() * 1000) << 80)
 
 

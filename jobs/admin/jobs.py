@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.views import ChangeList
 
-from jobs import console, feed, registry, services
+from jobs import console, dashboard, feed, registry, services
 from jobs.admin import job_page
 from jobs.admin.base import ReadOnly
 from jobs.models import Job, Status
@@ -120,7 +120,10 @@ class JobAdmin(ReadOnly):
         def page(view: Any) -> Any:
             return self.admin_site.admin_view(view)
 
-        own = [path("<path:object_id>/waiting/", page(self.waiting_view), name="jobs_job_waiting")]
+        own = [
+            path("overview/", page(self.overview_view), name="jobs_overview"),
+            path("<path:object_id>/waiting/", page(self.waiting_view), name="jobs_job_waiting"),
+        ]
         return [*own, *super().get_urls()]
 
     def one(self, request: HttpRequest, object_id: str) -> Job:
@@ -153,6 +156,10 @@ class JobAdmin(ReadOnly):
             **job_page.context(job=job, request=request),
         }
         return TemplateResponse(request, "admin/jobs/job/page.html", context)
+
+    def overview_view(self, request: HttpRequest) -> JsonResponse:
+        """GET → what the dashboard shows, as it is now."""
+        return JsonResponse(dashboard.overview(request.user, now=timezone.now()))
 
     def waiting_view(self, request: HttpRequest, object_id: str) -> JsonResponse:
         """GET → {why: […]}: what keeps the job from starting, while it is queued."""
