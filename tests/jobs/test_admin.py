@@ -33,7 +33,7 @@ def test_an_empty_dashboard_says_what_to_do_next(people: dict[str, User]) -> Non
     assert "Record your first flow" in page
     assert console.recording_url() is not None
     assert f'href="{console.recording_url()}"' in page
-    assert "No worker is alive" in page
+    assert "No worker serves the queue default" in page
 
 
 def test_the_dashboard_counts_what_one_may_see(people: dict[str, User]) -> None:
