@@ -297,6 +297,11 @@ UNFOLD = {
                         "icon": "list_alt",
                         "link": reverse_lazy("admin:jobs_job_changelist"),
                     },
+                    {
+                        "title": "Schedules",
+                        "icon": "schedule",
+                        "link": reverse_lazy("admin:jobs_schedule_changelist"),
+                    },
                 ],
             },
             {

@@ -209,6 +209,7 @@ def job_dto(job: Job) -> dict[str, Any]:
         "ownerId": job.owner_id,
         "ownerName": owner_name,
         "parentId": str(job.parent_id) if job.parent_id else None,
+        "scheduleId": str(job.schedule_id) if job.schedule_id else None,
         "attempt": job.attempt,
         "maxAttempts": job.max_attempts,
         "worker": job.worker,

@@ -55,6 +55,14 @@ class Job(models.Model):
     parent = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children"
     )
+    schedule = models.ForeignKey(
+        "jobs.Schedule",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="jobs",
+        db_index=False,
+    )
     # Whether every role may see it; only the owner and admins act on it.
     shared = models.BooleanField(default=False)
     # The preset that it was submitted with, by name; its options are in `options`.
@@ -93,6 +101,8 @@ class Job(models.Model):
     metrics = models.JSONField(default=dict)
     result = models.JSONField(null=True, blank=True)
     last_seq = models.PositiveBigIntegerField(default=0)
+    # W3C trace context of whoever submitted it; its attempts' spans are that span's children.
+    trace_parent = models.CharField(max_length=55, blank=True)
 
     # Of one that `submit` found by its idempotency key instead of making it.
     was_there = False
@@ -127,6 +137,15 @@ class Job(models.Model):
             models.Index("status", F("id").desc(), name="job_status_id"),
             models.Index("owner", F("id").desc(), name="job_owner_id"),
             models.Index(F("id").desc(), name="job_shared_id", condition=Q(shared=True)),
+            models.Index(
+                "schedule",
+                F("id").desc(),
+                name="job_schedule_id",
+                condition=Q(schedule__isnull=False),
+            ),
+            models.Index(
+                "finished_at", name="job_finished", condition=Q(finished_at__isnull=False)
+            ),
         ]
         ordering = ["-id"]
 
@@ -161,6 +180,9 @@ class Attempt(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint("job", "number", name="attempt_job_number")]
+        indexes = [
+            models.Index("ended_at", name="attempt_ended", condition=Q(ended_at__isnull=False))
+        ]
         ordering = ["job", "number"]
 
     def __str__(self) -> str:
@@ -222,6 +244,8 @@ class Worker(models.Model):
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
     job = models.ForeignKey(Job, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    # Since when it takes no more jobs, in its own word; see `Drain`.
+    drained_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["queue", "name"]
@@ -232,18 +256,32 @@ class Worker(models.Model):
 
 # Models of this app too; they name Job in strings.
 from jobs.rules import IdempotencyKey, KindPolicy, Preset, Start  # noqa: E402
+from jobs.standing import (  # noqa: E402
+    Drain,
+    RetentionRule,
+    Schedule,
+    ScheduleRun,
+    Tally,
+    TallyMark,
+)
 
 __all__ = [
     "TERMINAL",
     "Artifact",
     "Attempt",
+    "Drain",
     "IdempotencyKey",
     "Job",
     "JobEvent",
     "JobQuerySet",
     "KindPolicy",
     "Preset",
+    "RetentionRule",
+    "Schedule",
+    "ScheduleRun",
     "Start",
     "Status",
+    "Tally",
+    "TallyMark",
     "Worker",
 ]

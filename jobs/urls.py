@@ -1,16 +1,15 @@
 """The jobs API, below /api/."""
 
-from django.urls import re_path
+from django.urls import include, path, re_path
 
-from jobs.api import health, history, views
+from jobs.api import history, views
 from jobs.sse import job_events
 
 # A malformed id reaches its view, which answers that there is no such job.
 _JOB = r"^jobs/(?P<job_id>[^/]+)"
 
 urlpatterns = [
-    re_path(r"^health/live/?$", health.live, name="api-health-live"),
-    re_path(r"^health/ready/?$", health.ready, name="api-health-ready"),
+    path("", include("jobs.api.standing_urls")),
     re_path(r"^config/job-options/?$", views.JobOptionsView.as_view(), name="api-job-options"),
     re_path(r"^jobs/?$", views.JobsView.as_view(), name="api-jobs"),
     re_path(r"^jobs/events/?$", job_events, name="api-job-stream"),

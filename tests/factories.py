@@ -1,5 +1,7 @@
 """One factory per model, minimal: what a row must have, and nothing else."""
 
+from datetime import timedelta
+
 import factory
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -17,12 +19,18 @@ from jobs.models import (
     Artifact,
     Attempt,
     AuditEntry,
+    Drain,
     IdempotencyKey,
     Job,
     JobEvent,
     KindPolicy,
     Preset,
+    RetentionRule,
+    Schedule,
+    ScheduleRun,
     Start,
+    Tally,
+    TallyMark,
     Worker,
 )
 from recorder.models import RecordingSession, Step
@@ -112,6 +120,67 @@ class WorkerFactory(factory.django.DjangoModelFactory[Worker]):
     pid = 1
     started_at = factory.LazyFunction(timezone.now)
     seen_at = factory.LazyFunction(timezone.now)
+
+
+class ScheduleFactory(factory.django.DjangoModelFactory[Schedule]):
+    """An active schedule whose next time is far away."""
+
+    class Meta:
+        model = Schedule
+
+    name = factory.Sequence(lambda n: f"Schedule {n}")
+    kind = "jobs.sweep"
+    cron = "0 3 * * *"
+    owner = factory.SubFactory(UserFactory, is_staff=True, is_superuser=True)
+    next_at = factory.LazyFunction(lambda: timezone.now() + timedelta(days=1))
+    created_at = factory.LazyFunction(timezone.now)
+    updated_at = factory.LazyFunction(timezone.now)
+
+
+class ScheduleRunFactory(factory.django.DjangoModelFactory[ScheduleRun]):
+    class Meta:
+        model = ScheduleRun
+
+    schedule = factory.SubFactory(ScheduleFactory)
+    due_at = factory.LazyFunction(timezone.now)
+    trigger = "hand"
+    outcome = "submitted"
+    handled_at = factory.LazyFunction(timezone.now)
+
+
+class RetentionRuleFactory(factory.django.DjangoModelFactory[RetentionRule]):
+    class Meta:
+        model = RetentionRule
+
+    kind = factory.Sequence(lambda n: f"kind.{n}")
+    keep_days = 30
+    updated_at = factory.LazyFunction(timezone.now)
+
+
+class DrainFactory(factory.django.DjangoModelFactory[Drain]):
+    class Meta:
+        model = Drain
+
+    queue = "default"
+    host = factory.Sequence(lambda n: f"host{n}")
+    asked_at = factory.LazyFunction(timezone.now)
+
+
+class TallyFactory(factory.django.DjangoModelFactory[Tally]):
+    class Meta:
+        model = Tally
+
+    what = "job"
+    kind = factory.Sequence(lambda n: f"kind.{n}")
+    outcome = "succeeded"
+
+
+class TallyMarkFactory(factory.django.DjangoModelFactory[TallyMark]):
+    class Meta:
+        model = TallyMark
+
+    what = factory.Sequence(lambda n: f"what{n}")
+    up_to = factory.LazyFunction(timezone.now)
 
 
 class RecordingSessionFactory(factory.django.DjangoModelFactory[RecordingSession]):

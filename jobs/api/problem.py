@@ -30,6 +30,9 @@ _REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
     (refusals.JobNotEnded, 422, "job_not_ended"),
     (refusals.JobNotQueued, 422, "job_not_queued"),
     (refusals.JobInUse, 422, "job_in_use"),
+    (refusals.ScheduleBusy, 422, "schedule_busy"),
+    (refusals.ScheduleBroken, 422, "schedule_broken"),
+    (refusals.ScheduleNotPaused, 422, "schedule_not_paused"),
     (refusals.ActionRefused, 422, "action_refused"),
 )
 

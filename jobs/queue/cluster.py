@@ -12,7 +12,7 @@ from django_q.cluster import Cluster
 from django_q.conf import Conf
 from django_q.signals import post_spawn
 
-from jobs import artifacts
+from jobs import artifacts, scheduler
 from jobs.queue import folders, processes, reaper
 from jobs.queue.watchdog import Watchdog
 from jobs.queue.work import start_worker
@@ -65,6 +65,7 @@ def _look_after(queue: str) -> None:
     while True:
         try:
             reaper.reap()
+            scheduler.tick()
             if time.monotonic() >= rows_at:
                 reaper.remove_dead_workers()
                 rows_at = time.monotonic() + ROWS_EVERY_S

@@ -30,6 +30,18 @@ class JobInUse(ActionRefused):
     """Something else still needs the job."""
 
 
+class ScheduleBusy(ActionRefused):
+    """The schedule's overlap rule does not let it run now."""
+
+
+class ScheduleBroken(ActionRefused):
+    """The schedule can not submit its job; the message says why."""
+
+
+class ScheduleNotPaused(ActionRefused):
+    """The schedule is not paused."""
+
+
 class NotSubmittable(Exception):
     """Jobs of this kind need more than options; they are made another way."""
 
@@ -56,6 +68,9 @@ __all__ = [
     "JobNotEnded",
     "JobNotQueued",
     "NotSubmittable",
+    "ScheduleBroken",
+    "ScheduleBusy",
+    "ScheduleNotPaused",
     "UnknownAction",
     "UnknownKind",
     "UnknownPreset",

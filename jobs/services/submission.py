@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from jobs import access, audit, events, policies, registry
-from jobs.models import IdempotencyKey, Job
+from jobs.models import IdempotencyKey, Job, Schedule
 from jobs.options import spelled_inside
 from jobs.queue import wake
 from jobs.registry import Kind
@@ -41,6 +41,7 @@ def submit(
     preset: str | None = None,
     idempotency_key: str | None = None,
     by_kind: bool = False,
+    schedule: Schedule | None = None,
 ) -> Job:
     """Queue one job: its row is its place in the queue, and commits with its first event.
 
@@ -80,6 +81,7 @@ def submit(
             by=by,
             parent=parent,
             preset=preset or "",
+            schedule=schedule,
             **fields,
         )
 
@@ -107,6 +109,7 @@ def create(
     run_after: datetime | None,
     parent: Job | None,
     preset: str = "",
+    schedule: Schedule | None = None,
 ) -> Job:
     """The row and its first event, of values that were checked; within the caller's transaction."""
     policy = policies.of(spec)
@@ -118,6 +121,7 @@ def create(
         owner=by,
         parent=parent,
         preset=preset,
+        schedule=schedule,
         priority=priority,
         queue=spec.queue,
         run_after=run_after,

@@ -27,7 +27,17 @@ JOB: dict[str, Any] = {
         ["priority", "ownerId", "attempt", "maxAttempts", "timeoutS", "lastSeq"], NUMBER
     ),
     **dict.fromkeys(
-        ["options", "tags", "parentId", "metrics", "result", "startedAt", "finishedAt"], ANY
+        [
+            "options",
+            "tags",
+            "parentId",
+            "scheduleId",
+            "metrics",
+            "result",
+            "startedAt",
+            "finishedAt",
+        ],
+        ANY,
     ),
     **dict.fromkeys(["runAfter", "cancelRequestedAt", "cancelForcedAt", "shared"], ANY),
     "progress": {"done": NUMBER, "total": ANY, "unit": TEXT},
