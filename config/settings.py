@@ -188,6 +188,12 @@ METRICS_TOKEN = env_str("METRICS_TOKEN")
 ARTIFACT_QUOTA_MB = env_int("ARTIFACT_QUOTA_MB", 0)
 ARTIFACT_QUOTA_USER_MB = env_int("ARTIFACT_QUOTA_USER_MB", 0)
 
+# Documents: the largest file that is taken, how long the bytes of a deleted one stay, and how
+# long an upload that broke off can go on.
+MAX_UPLOAD_MB = env_int("MAX_UPLOAD_MB", 4096)
+DOCUMENT_RETENTION_DAYS = env_int("DOCUMENT_RETENTION_DAYS", 30)
+UPLOAD_EXPIRES_H = env_int("UPLOAD_EXPIRES_H", 24)
+
 # Where browsers and crawlers may go: ARCHITECTURE section 10.
 EGRESS_ALLOW = env_list("EGRESS_ALLOW")
 EGRESS_PRIVATE = env_bool("EGRESS_PRIVATE", LISTENS_ON_LOOPBACK)

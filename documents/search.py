@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from django.db import connection
 from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 
 from documents.models import Document, DocumentQuerySet, DocumentText
 
@@ -66,18 +67,16 @@ def matching(documents: DocumentQuerySet, query: str) -> QuerySet[Document]:
     words = list(dict.fromkeys(words_of(query)))
     if not words:
         return documents.none() if query.strip() else documents
-    where, asked = _condition(words)
-    found = DocumentText.objects.extra(where=[where], params=[asked])
+    statement, asked = _statement(words)
+    found = DocumentText.objects.filter(pk__in=RawSQL(statement, [asked]))
     return documents.filter(pk__in=found.values("document"))
 
 
-def _condition(words: Sequence[str]) -> tuple[str, str]:
+def _statement(words: Sequence[str]) -> tuple[str, str]:
+    """A query for the ids of rows that have all words, and its one parameter."""
     if connection.vendor == "sqlite":
         asked = " AND ".join(f'"{word}" *' for word in words)
-        return (
-            "documents_documenttext.id IN "
-            "(SELECT rowid FROM documents_words WHERE documents_words MATCH %s)",
-            asked,
-        )
+        return "SELECT rowid FROM documents_words WHERE documents_words MATCH %s", asked
     asked = " & ".join(f"'{word}':*" for word in words)
-    return "to_tsvector('simple', documents_documenttext.words) @@ to_tsquery('simple', %s)", asked
+    condition = "to_tsvector('simple', words) @@ to_tsquery('simple', %s)"
+    return f"SELECT id FROM documents_documenttext WHERE {condition}", asked
