@@ -1,0 +1,1 @@
+"""What to extract: configurations, their schema and their versions."""

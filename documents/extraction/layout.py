@@ -1,0 +1,443 @@
+"""Where a sheet's tables are: their headers, columns and rows; and what is none of a table.
+
+One pass over the rows, with a bounded look ahead; nothing that grows with the number of rows is
+kept, but the numbers of rows that are left out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from documents.extraction.definition import TableRules
+from documents.extraction.evidence import Evidence
+from documents.extraction.grids import Grid, Row, Sheet, column_letters, is_empty, text_of
+from documents.extraction.headers import Vocabulary, normalised
+from documents.extraction.heading import Heading, find_heading, is_heading_row
+from documents.extraction.shapes import EMPTY, TEXT, shape
+
+AHEAD = 40
+SAMPLE = 300
+SHOWN_SKIPPED = 200
+# The rows by which a sheet's tables are told to stand side by side.
+ASIDE_ROWS = 200
+TOTAL_WORDS = (
+    "total",
+    "totals",
+    "subtotal",
+    "sub-total",
+    "sub total",
+    "grand total",
+    "sum",
+    "sum total",
+    "balance carried",
+    "carried forward",
+    "summe",
+    "gesamt",
+    "gesamtsumme",
+    "zwischensumme",
+    "endsumme",
+    "insgesamt",
+    "totaal",
+    "totale",
+    "totaux",
+    "sous-total",
+    "somme",
+    "suma",
+    "razem",
+    "celkem",
+    "итого",
+    "всего",
+    "σύνολο",
+    "合計",
+    "小計",
+    "总计",
+    "合计",
+)
+
+
+@dataclass(kw_only=True)
+class Skipped:
+    """A row that is no row of the table, and why: title, note, total, repeated_header, hidden."""
+
+    row: int
+    kind: str
+    text: str
+
+
+@dataclass(kw_only=True)
+class Column:
+    """One column of a found table; `number` counts from 1 in its sheet."""
+
+    number: int
+    header: str
+    parts: tuple[str, ...] = ()
+    sample: list[Any] = field(default_factory=list)
+    filled: int = 0
+    evidence: Evidence = field(default_factory=Evidence)
+
+    @property
+    def letters(self) -> str:
+        return column_letters(self.number)
+
+
+@dataclass(kw_only=True)
+class Table:
+    """A table as it stands in its sheet. Rows count from 1."""
+
+    sheet: Sheet
+    number: int = 0
+    title: str = ""
+    header_rows: tuple[int, ...] = ()
+    columns: list[Column]
+    first_row: int = 0
+    last_row: int = 0
+    rows: int = 0
+    left_out: set[int] = field(default_factory=set)
+    skipped: list[Skipped] = field(default_factory=list)
+    skipped_counts: Counter[str] = field(default_factory=Counter)
+    hidden_columns: list[str] = field(default_factory=list)
+
+    def skip(self, row: Row, kind: str) -> None:
+        self.left_out.add(row.number)
+        self.skipped_counts[kind] += 1
+        if len(self.skipped) < SHOWN_SKIPPED:
+            self.skipped.append(Skipped(row=row.number, kind=kind, text=_joined(row.cells)))
+
+
+def prepared_rows(grid: Grid, sheet: Sheet, rules: TableRules) -> Iterator[Row]:
+    """The sheet's rows that are to be seen, without empty cells at their ends; blank rows left out.
+
+    A merged cell's value stands in each of its rows where the rules say so.
+    """
+    hidden = frozenset() if rules.keep_hidden else sheet.hidden_rows
+    fills: list[tuple[int, int, int, Any]] | None = None
+    open_fills: list[tuple[int, int, Any]] = []
+    position = 0
+    for number, cells in grid.rows(sheet):
+        if fills is None:
+            tall = [area for area in sheet.merged if area[2] > area[0]] if rules.fill_merged else []
+            fills = [(top, left, bottom, None) for top, left, bottom, _ in sorted(tall)]
+        if fills or open_fills:
+            open_fills = [fill for fill in open_fills if fill[0] >= number]
+            if open_fills:
+                cells = list(cells)
+                for _, left, value in open_fills:
+                    while len(cells) < left:
+                        cells.append(None)
+                    if is_empty(cells[left - 1]):
+                        cells[left - 1] = value
+            while position < len(fills) and fills[position][0] <= number:
+                top, left, bottom, _ = fills[position]
+                position += 1
+                if top == number and left <= len(cells) and not is_empty(cells[left - 1]):
+                    open_fills.append((bottom, left, cells[left - 1]))
+        if number in hidden:
+            continue
+        last = len(cells)
+        while last and ((value := cells[last - 1]) is None or value == "" or is_empty(value)):
+            last -= 1
+        if last:
+            yield Row(number, cells if last == len(cells) else cells[:last])
+
+
+def find_tables(
+    grid: Grid, sheet: Sheet, rules: TableRules, vocabulary: Vocabulary
+) -> tuple[list[Table], list[Skipped]]:
+    """The sheet's tables from top to bottom (left to right where they stand side by side), and what
+    belongs to none of them.
+    """
+    tables: list[Table] = []
+    loose: list[Skipped] = []
+    for first, last in _bands(grid, sheet, rules, vocabulary):
+        scan = _Scan(sheet, rules, vocabulary, first=first, last=last)
+        for row in prepared_rows(grid, sheet, rules):
+            scan.feed(row)
+        scan.finish()
+        tables += scan.tables
+        loose += scan.loose
+    return tables, loose[:SHOWN_SKIPPED]
+
+
+def _bands(
+    grid: Grid, sheet: Sheet, rules: TableRules, vocabulary: Vocabulary
+) -> list[tuple[int, int | None]]:
+    """Ranges of columns that hold tables of their own; one without an end where nothing stands aside."""
+    seen: list[Row] = []
+    for row in prepared_rows(grid, sheet, rules):
+        seen.append(row)
+        if len(seen) >= ASIDE_ROWS:
+            break
+    used = Counter(
+        column for row in seen for column, value in enumerate(row.cells, 1) if not is_empty(value)
+    )
+    if not used:
+        return []
+    groups: list[list[int]] = []
+    for column in sorted(used):
+        if groups and column == groups[-1][-1] + 1:
+            groups[-1].append(column)
+        else:
+            groups.append([column])
+    groups = [group for group in groups if len(group) >= max(2, rules.min_columns)] or groups[:1]
+    whole: list[tuple[int, int | None]] = [(1, None)]
+    if len(groups) < 2 or len(groups) > 12:
+        return whole
+    spans = [(group[0], group[-1]) for group in groups]
+    facts = [_extent(seen, first, last, vocabulary) for first, last in spans]
+    for one, other in itertools.pairwise(facts):
+        same_words = one[2] & other[2]
+        apart = abs(one[0] - other[0]) >= 2 or abs(one[1] - other[1]) >= 2
+        if not (same_words or (apart and one[2] and other[2])):
+            return whole
+    return [
+        (
+            1 if position == 0 else first,
+            None if position == len(spans) - 1 else spans[position + 1][0] - 1,
+        )
+        for position, (first, _) in enumerate(spans)
+    ]
+
+
+def _extent(
+    rows: list[Row], first: int, last: int, vocabulary: Vocabulary
+) -> tuple[int, int, frozenset[str]]:
+    """The first and last row with two cells in this range, and the words of its header."""
+    numbers = []
+    words: frozenset[str] = frozenset()
+    for row in rows:
+        cells = [value for value in row.cells[first - 1 : last] if not is_empty(value)]
+        if len(cells) >= 2:
+            numbers.append(row.number)
+            if not words and all(shape(value) == TEXT for value in cells):
+                words = frozenset(normalised(text_of(value)) for value in cells)
+    return (numbers[0], numbers[-1], words) if numbers else (0, 0, frozenset())
+
+
+class _Scan:
+    """Feeds rows in, gets tables out."""
+
+    def __init__(
+        self,
+        sheet: Sheet,
+        rules: TableRules,
+        vocabulary: Vocabulary,
+        *,
+        first: int,
+        last: int | None,
+    ) -> None:
+        self.tables: list[Table] = []
+        self.loose: list[Skipped] = []
+        self._sheet = sheet
+        self._rules = rules
+        self._vocabulary = vocabulary
+        self._first, self._last = first, last
+        self._ahead: deque[Row] = deque()
+        self._table: Table | None = None
+        self._header_key: tuple[str, ...] = ()
+        self._types: list[str] = []
+        self._usual = 0
+        self._before = 0
+        self._stopped = False
+        self._stop = [re.compile(pattern, re.I) for pattern in rules.stop_at]
+        self._totals = (*TOTAL_WORDS, *(word.casefold() for word in rules.total_words))
+        self._titles: list[Row] = []
+
+    def feed(self, row: Row) -> None:
+        if self._last is not None or self._first > 1:
+            cells: list[Any] = [None] * (self._first - 1) + row.cells[self._first - 1 : self._last]
+            if all(is_empty(value) for value in cells):
+                return
+            row = Row(row.number, cells)
+        self._ahead.append(row)
+        if len(self._ahead) > AHEAD:
+            self._step()
+
+    def finish(self) -> None:
+        while self._ahead:
+            self._step()
+        self._close()
+        for row in self._titles:
+            self._loosen(row, "note")
+
+    def _step(self) -> None:
+        row = self._ahead[0]
+        table = self._table
+        if table is not None:
+            if self._belongs(table, row):
+                self._ahead.popleft()
+                self._before = row.number
+                return
+            self._close()
+        self._start()
+
+    def _start(self) -> None:
+        """Begin a table at the first row ahead, or put that row aside."""
+        window = list(self._ahead)
+        heading = find_heading(window, self._sheet, self._rules, self._vocabulary)
+        if heading is None or heading.first > 0:
+            row = self._ahead.popleft()
+            self._titles.append(row)
+            if len(self._titles) > 5:
+                self._loosen(self._titles.pop(0), "note")
+            return
+        self._stopped = False
+        self._open(window, heading)
+
+    def _open(self, window: list[Row], heading: Heading) -> None:
+        hidden = self._sheet.hidden_columns if not self._rules.keep_hidden else frozenset()
+        columns = [
+            Column(number=number, header=text, parts=parts)
+            for number, text, parts in heading.columns
+            if number not in hidden
+        ]
+        table = Table(
+            sheet=self._sheet,
+            columns=columns,
+            hidden_columns=[
+                column_letters(number) for number, _, _ in heading.columns if number in hidden
+            ],
+        )
+        gathered = [row for row in self._titles if window[0].number - row.number <= 12]
+        texts = [_joined(row.cells) for row in gathered]
+        table.title = next((text for text in texts if text), "")[:200]
+        for row in self._titles:
+            if row in gathered:
+                table.skip(row, "title")
+            else:
+                self._loosen(row, "note")
+        self._titles = []
+        taken = [self._ahead.popleft() for _ in range(heading.rows)]
+        table.header_rows = tuple(row.number for row in taken)
+        self._before = taken[-1].number if taken else window[0].number - 1
+        self._header_key = _key(taken[-1].cells) if taken else ()
+        body = window[heading.rows :]
+        self._types = _types(body[:20], columns)
+        counts = sorted(sum(1 for value in row.cells if not is_empty(value)) for row in body[:20])
+        self._usual = counts[len(counts) // 2] if counts else 0
+        self._table = table
+
+    def _belongs(self, table: Table, row: Row) -> bool:
+        """Take the row into the table, or out of its way; False: the table ended before it."""
+        cells = row.cells
+        filled = sum(1 for value in cells if value is not None and value != "")
+        gap = row.number - self._before - 1
+        first = next((value for value in cells if value is not None and value != ""), None)
+        is_text = isinstance(first, str)
+        if self._stop and any(stop.search(_joined(cells)) for stop in self._stop):
+            table.skip(row, "stop")
+            self._stopped = True
+            return True
+        if self._stopped:
+            if is_heading_row(row, list(self._ahead)[1:], self._rules, self._vocabulary):
+                return False
+            table.skip(row, "note")
+            return True
+        if is_text and filled > 1 and len(cells) <= len(table.columns) + 40:
+            if self._header_key and _key(cells) == self._header_key:
+                if gap and table.rows:
+                    return False
+                table.skip(row, "repeated_header")
+                return True
+            if table.rows and is_heading_row(
+                row, list(self._ahead)[1:], self._rules, self._vocabulary
+            ):
+                return False
+        if is_text and self._is_total(str(first), filled):
+            if not self._rules.keep_totals:
+                table.skip(row, "total")
+                return True
+        elif is_text and filled == 1 and len(table.columns) > 2 and self._usual > 1:
+            table.skip(row, "note")
+            return True
+        if gap and table.rows and not self._goes_on(table, row, filled):
+            return False
+        self._take(table, row)
+        return True
+
+    def _is_total(self, first: str, filled: int) -> bool:
+        start = first[:40].strip().casefold()
+        if not start.startswith(self._totals) or filled >= max(2, self._usual):
+            return False
+        word = next(
+            word for word in sorted(self._totals, key=len, reverse=True) if start.startswith(word)
+        )
+        rest = start[len(word) :]
+        return not rest or not rest[0].isalnum() or not word[-1].isascii()
+
+    def _goes_on(self, table: Table, row: Row, filled: int) -> bool:
+        """Whether a row after blank ones is one more of the table."""
+        if filled * 2 < self._usual:
+            return False
+        agree = compared = 0
+        for column, usual in zip(table.columns, self._types, strict=True):
+            value = row.cells[column.number - 1] if column.number <= len(row.cells) else None
+            found = shape(value)
+            if found != EMPTY and usual != EMPTY:
+                compared += 1
+                agree += found == usual
+        return compared > 0 and agree / compared >= 0.6
+
+    def _take(self, table: Table, row: Row) -> None:
+        cells = row.cells
+        width = len(cells)
+        table.rows += 1
+        table.first_row = table.first_row or row.number
+        table.last_row = row.number
+        for column in table.columns:
+            if column.number > width:
+                continue
+            value = cells[column.number - 1]
+            if value is None or value == "":
+                continue
+            column.filled += 1
+            if len(column.sample) < SAMPLE:
+                if not is_empty(value):
+                    column.sample.append(value)
+                    column.evidence.see(value)
+            elif column.evidence.open:
+                column.evidence.see(value)
+
+    def _close(self) -> None:
+        table, self._table = self._table, None
+        if table is None:
+            return
+        used = [column for column in table.columns if column.filled or column.header]
+        if table.rows < self._rules.min_rows or len(used) < self._rules.min_columns:
+            for skipped in table.skipped:
+                self.loose.append(skipped)
+            for number in table.header_rows:
+                text = " ".join(column.header for column in table.columns)
+                self.loose.append(Skipped(row=number, kind="note", text=text.strip()[:200]))
+            return
+        self.tables.append(table)
+
+    def _loosen(self, row: Row, kind: str) -> None:
+        if len(self.loose) < SHOWN_SKIPPED:
+            self.loose.append(Skipped(row=row.number, kind=kind, text=_joined(row.cells)))
+
+
+def _types(rows: list[Row], columns: list[Column]) -> list[str]:
+    """The commonest shape of each column."""
+    types = []
+    for column in columns:
+        counted = Counter(
+            found
+            for row in rows
+            if column.number <= len(row.cells)
+            and (found := shape(row.cells[column.number - 1])) != EMPTY
+        )
+        types.append(counted.most_common(1)[0][0] if counted else EMPTY)
+    return types
+
+
+def _key(cells: list[Any]) -> tuple[str, ...]:
+    return tuple(text_of(value).strip() for value in cells if not is_empty(value))
+
+
+def _joined(cells: list[Any]) -> str:
+    return " ".join(text_of(value).strip() for value in cells[:50] if not is_empty(value))[:200]
