@@ -21,6 +21,7 @@ api: list[URLPattern | URLResolver] = [
     re_path(r"^auth/refresh/?$", accounts.RefreshView.as_view(), name="api-refresh"),
     re_path(r"^auth/logout/?$", accounts.LogoutView.as_view(), name="api-logout"),
     path("", include("jobs.urls")),
+    path("", include("documents.api.extraction_urls")),
 ]
 if find_spec("recorder.urls"):
     api.append(path("", include("recorder.urls")))

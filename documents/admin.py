@@ -60,3 +60,7 @@ class CommentAdmin(OfDocument):
 class UploadAdmin(OfDocument):
     list_display = ("name", "owner", "received_bytes", "size_bytes", "expires_at")
     list_select_related = ("owner",)
+
+
+# Registers the pages of configurations and extractions.
+from documents import extraction_admin  # noqa: E402, F401

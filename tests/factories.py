@@ -8,11 +8,17 @@ from django.utils import timezone
 
 from config.models import LoginFailure
 from documents.models import (
+    Configuration,
+    ConfigurationVersion,
+    Correction,
     DerivedFile,
     Document,
     DocumentComment,
     DocumentText,
     DocumentVersion,
+    ExtractedDocument,
+    ExtractedTable,
+    ExtractionRun,
     Upload,
 )
 from jobs.models import (
@@ -315,3 +321,76 @@ class IdempotencyKeyFactory(factory.django.DjangoModelFactory[IdempotencyKey]):
     key = factory.Sequence(lambda n: f"key-{n}")
     fingerprint = "0" * 64
     created_at = factory.LazyFunction(timezone.now)
+
+
+class ConfigurationFactory(factory.django.DjangoModelFactory[Configuration]):
+    class Meta:
+        model = Configuration
+
+    name = factory.Sequence(lambda n: f"configuration-{n}")
+    title = "A configuration"
+    created_by = factory.SubFactory(UserFactory)
+    created_at = factory.LazyFunction(timezone.now)
+
+
+class ConfigurationVersionFactory(factory.django.DjangoModelFactory[ConfigurationVersion]):
+    class Meta:
+        model = ConfigurationVersion
+
+    configuration = factory.SubFactory(ConfigurationFactory)
+    number = factory.Sequence(lambda n: n + 1)
+    text = factory.LazyAttribute(
+        lambda version: (
+            f"tapedeck: 1\nname: {version.configuration.name}\nfields:\n  - name: amount\n"
+        )
+    )
+    sha256 = "0" * 64
+    created_by = factory.SelfAttribute("configuration.created_by")
+    created_at = factory.LazyFunction(timezone.now)
+    updated_at = factory.LazyFunction(timezone.now)
+
+
+class ExtractionRunFactory(factory.django.DjangoModelFactory[ExtractionRun]):
+    """The row alone: its job did not run, and left no file."""
+
+    class Meta:
+        model = ExtractionRun
+
+    job = factory.SubFactory(JobFactory, kind="documents.extract")
+    version = factory.SubFactory(ConfigurationVersionFactory)
+    operation = "process"
+    evaluation = ExtractionRun.Evaluation.SUCCESS
+    created_at = factory.LazyFunction(timezone.now)
+
+
+class ExtractedDocumentFactory(factory.django.DjangoModelFactory[ExtractedDocument]):
+    class Meta:
+        model = ExtractedDocument
+
+    run = factory.SubFactory(ExtractionRunFactory)
+    position = factory.Sequence(lambda n: n + 1)
+    name = "list.csv"
+    evaluation = ExtractionRun.Evaluation.SUCCESS
+
+
+class ExtractedTableFactory(factory.django.DjangoModelFactory[ExtractedTable]):
+    class Meta:
+        model = ExtractedTable
+
+    document = factory.SubFactory(ExtractedDocumentFactory)
+    run = factory.SelfAttribute("document.run")
+    number = factory.Sequence(lambda n: n + 1)
+    sheet = "Sheet1"
+    rows = 0
+
+
+class CorrectionFactory(factory.django.DjangoModelFactory[Correction]):
+    class Meta:
+        model = Correction
+
+    run = factory.SubFactory(ExtractionRunFactory)
+    kind = Correction.Kind.MAPPING
+    table = 1
+    column = "A"
+    by = factory.SelfAttribute("run.job.owner")
+    at = factory.LazyFunction(timezone.now)

@@ -98,7 +98,7 @@ def _loaded(text: str) -> dict[str, Any]:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 raise refuse(
-                    f"line {event.start_mark.line + 1}",
+                    f"line {event.start_mark.line + 1}" if event.start_mark else "(text)",
                     "It uses an alias (*name).",
                     "Write the value out; aliases are not read.",
                 )
@@ -133,12 +133,14 @@ def _path(parts: Any) -> str:
 
 def _flaw(error: jsonschema.ValidationError, body: Any) -> Flaw:
     path = _path(error.absolute_path)
-    value = error.instance
+    value: Any = error.instance
     rule = error.validator
-    expected = error.validator_value
+    expected: Any = error.validator_value
+    inside: Any = error.schema
+    known_here = inside.get("properties", {}) if isinstance(inside, dict) else {}
     if rule == "additionalProperties":
-        known = ", ".join(sorted(error.schema.get("properties", {})))
-        extra = sorted(set(map(str, value)) - set(error.schema.get("properties", {})))
+        known = ", ".join(sorted(known_here))
+        extra = sorted(set(map(str, value)) - set(known_here))
         return Flaw(
             path=path, why=f"There is no setting {', '.join(extra)} here.", do=f"Known: {known}."
         )

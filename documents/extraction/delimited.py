@@ -65,7 +65,7 @@ class Delimited:
                             "too_many_columns",
                             f"Line {number} has {len(cells):,} columns; {MAX_COLUMNS:,} are read at most.",
                         )
-                    yield Row(number, cells)  # type: ignore[arg-type]
+                    yield Row(number, cells)
             except csv.Error as error:
                 raise Unreadable(
                     "malformed_csv",

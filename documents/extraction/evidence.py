@@ -16,6 +16,9 @@ class Evidence:
         self._signs: set[str] = set()
         self.ambiguous_dates = False
         self.ambiguous_numbers = False
+        # What other columns of the same table decided, and which of them.
+        self.order_from: tuple[str, str] | None = None
+        self.sign_from: tuple[str, str] | None = None
 
     def see(self, raw: Any) -> None:
         if not isinstance(raw, str) or not raw:
@@ -51,8 +54,36 @@ class Evidence:
 
     @property
     def date_order(self) -> str:
+        if not self._orders and self.order_from:
+            return self.order_from[0]
         return next(iter(self._orders)) if len(self._orders) == 1 else ""
 
     @property
     def decimal_sign(self) -> str:
+        if not self._signs and self.sign_from:
+            return self.sign_from[0]
         return next(iter(self._signs)) if len(self._signs) == 1 else ""
+
+
+def share(columns: Iterable[tuple[str, Evidence]]) -> None:
+    """Let columns that decide nothing follow those of their table that agree: (letters, evidence).
+
+    Whoever wrote 25.03. in one column did not write 03.25. in the next. Where the decision came from
+    is kept, and reported.
+    """
+    columns = list(columns)
+    orders = [(each.date_order, name) for name, each in columns if each.date_order]
+    signs = [(each.decimal_sign, name) for name, each in columns if each.decimal_sign]
+    for _, each in columns:
+        if (
+            each.ambiguous_dates
+            and not each.date_order
+            and len({order for order, _ in orders}) == 1
+        ):
+            each.order_from = orders[0]
+        if (
+            each.ambiguous_numbers
+            and not each.decimal_sign
+            and len({sign for sign, _ in signs}) == 1
+        ):
+            each.sign_from = signs[0]

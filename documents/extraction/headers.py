@@ -115,6 +115,12 @@ def is_placeholder(header: str) -> bool:
     return not words or words == "number" or _PLACEHOLDER.fullmatch(words) is not None
 
 
+def is_filler(part: str) -> bool:
+    """Whether one of several stacked header cells adds nothing: dashes, "Unnamed: 0 level 1"."""
+    words = normalised(part)
+    return not words or words.startswith("unnamed")
+
+
 class Vocabulary:
     """The words of all fields' headers, and how much each of them tells."""
 

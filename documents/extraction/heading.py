@@ -8,8 +8,8 @@ from typing import Any
 
 from documents.extraction.definition import TableRules
 from documents.extraction.grids import Row, Sheet, is_empty, text_of
-from documents.extraction.headers import Vocabulary, is_placeholder, normalised
-from documents.extraction.shapes import EMPTY, NUMBER, TEXT, VALUES, shape
+from documents.extraction.headers import Vocabulary, is_filler, normalised
+from documents.extraction.shapes import EMPTY, TEXT, VALUES, shape
 
 MAX_HEADER_CHARS = 120
 MAX_DEPTH = 3
@@ -266,9 +266,7 @@ def _heading(window: list[Row], position: int, depth: int, sheet: Sheet) -> Head
             continue
         parts = [texts.get(column, "") for texts in filled]
         kept = tuple(
-            dict.fromkeys(
-                part for part in parts if part and not (depth > 1 and is_placeholder(part))
-            )
+            dict.fromkeys(part for part in parts if part and not (depth > 1 and is_filler(part)))
         )
         if not kept:
             kept = tuple(dict.fromkeys(part for part in parts if part))
@@ -301,9 +299,6 @@ def _across(row: Row, sheet: Sheet, fuller: list[Row]) -> dict[int, str]:
     for _, left, _, right in spans:
         for column in range(left, right + 1):
             texts.setdefault(column, texts.get(left, ""))
-    tall = [
-        area for area in sheet.merged if area[0] < row.number <= area[2] and area[1] not in texts
-    ]
     if fuller and not spans and not sheet.merged:
         # Without merged cells a group reaches to the next one, over columns that the row below names.
         below = {
@@ -320,8 +315,4 @@ def _across(row: Row, sheet: Sheet, fuller: list[Row]) -> dict[int, str]:
             for next_column in range(column + 1, end):
                 if next_column in below and column in below:
                     texts.setdefault(next_column, texts[column])
-    del tall
     return texts
-
-
-__all__ = ["NUMBER", "Heading", "find_heading", "is_heading_row"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from documents.extraction.definition import TableRules
-from documents.extraction.evidence import Evidence
+from documents.extraction.evidence import Evidence, share
 from documents.extraction.grids import Grid, Row, Sheet, column_letters, is_empty, text_of
 from documents.extraction.headers import Vocabulary, normalised
 from documents.extraction.heading import Heading, find_heading, is_heading_row
@@ -315,7 +315,7 @@ class _Scan:
         table.header_rows = tuple(row.number for row in taken)
         self._before = taken[-1].number if taken else window[0].number - 1
         self._header_key = _key(taken[-1].cells) if taken else ()
-        body = window[heading.rows :]
+        body = _unbroken(window[heading.rows :])
         self._types = _types(body[:20], columns)
         counts = sorted(sum(1 for value in row.cells if not is_empty(value)) for row in body[:20])
         self._usual = counts[len(counts) // 2] if counts else 0
@@ -414,11 +414,20 @@ class _Scan:
                 text = " ".join(column.header for column in table.columns)
                 self.loose.append(Skipped(row=number, kind="note", text=text.strip()[:200]))
             return
+        share((column.letters, column.evidence) for column in table.columns)
         self.tables.append(table)
 
     def _loosen(self, row: Row, kind: str) -> None:
         if len(self.loose) < SHOWN_SKIPPED:
             self.loose.append(Skipped(row=row.number, kind=kind, text=_joined(row.cells)))
+
+
+def _unbroken(rows: list[Row]) -> list[Row]:
+    """The first rows up to a blank one: what follows it may be another table."""
+    for position in range(1, len(rows)):
+        if rows[position].number > rows[position - 1].number + 1 and position >= 2:
+            return rows[:position]
+    return rows
 
 
 def _types(rows: list[Row], columns: list[Column]) -> list[str]:

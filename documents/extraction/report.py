@@ -220,5 +220,7 @@ def mapped_json(mapped: Mapped) -> Mapping[str, Any]:
         "filled": column.filled,
         "examples": [text_of(value)[:80] for value in column.sample[:EXAMPLES]],
         "dateOrder": column.evidence.date_order,
+        "dateOrderFrom": column.evidence.order_from[1] if column.evidence.order_from else "",
         "decimalSign": column.evidence.decimal_sign,
+        "decimalSignFrom": column.evidence.sign_from[1] if column.evidence.sign_from else "",
     }

@@ -26,7 +26,7 @@ class StructuredTables:
         self._groups = _joined(structure.tables)
 
     def sheets(self) -> list[Sheet]:
-        found = []
+        found: list[Sheet] = []
         for number, group in enumerate(self._groups, 1):
             first = group[0]
             page = first.place.page

@@ -149,10 +149,9 @@ def readings(text: str) -> tuple[tuple[str, date], ...]:
         return tuple((order, day) for order, day in ways if day is not None)
     for pattern, place in ((_NAMED_DATE, (1, 2, 3)), (_NAMED_FIRST, (2, 1, 3))):
         if match := pattern.fullmatch(text):
-            month = _MONTHS.get(match.group(place[1]).casefold())
-            found = month and _day(
-                _full_year(match.group(place[2])), month, int(match.group(place[0]))
-            )
+            month = _MONTHS.get(match.group(place[1]).casefold(), 0)
+            year, day = _full_year(match.group(place[2])), int(match.group(place[0]))
+            found = _day(year, month, day)  # no month 0: no date
             return (("", found),) if found else ()
     return ()
 
