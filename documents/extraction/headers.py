@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 
 from rapidfuzz.distance import DamerauLevenshtein
@@ -37,6 +38,8 @@ _SHORT = {
     "doc": "document",
     "disc": "discount",
 }
+# Texts whose likeness to all headers is remembered.
+REMEMBERED = 20_000
 # Words that change nothing about what a column holds.
 _EMPTY_WORDS = frozenset(
     [
@@ -121,97 +124,147 @@ def is_filler(part: str) -> bool:
     return not words or words.startswith("unnamed")
 
 
+@dataclass(frozen=True)
+class _Words:
+    """A header taken apart, once."""
+
+    text: str
+    words: tuple[str, ...]
+    compact: str
+    digits: tuple[str, ...]
+    weight: float
+
+
 class Vocabulary:
     """The words of all fields' headers, and how much each of them tells."""
 
     def __init__(self, fields: Iterable[Field]) -> None:
-        self._headers: dict[str, list[tuple[str, list[str]]]] = {}
+        self._weights: dict[str, float] = {}
         self._never: dict[str, set[str]] = {}
-        counted: Counter[str] = Counter()
+        self._best: dict[str, float] = {}
+        self._near: dict[str, bool] = {}
         fields = list(fields)
+        texts = {
+            field.name: list(dict.fromkeys(filter(None, map(normalised, field.headers))))
+            for field in fields
+        }
+        uses: Counter[str] = Counter()
+        for known in texts.values():
+            uses.update({word for text in known for word in _words(text)})
+        for word, count in uses.items():
+            # A word of many fields (number, date, name) tells them apart least.
+            shared = min(1.0, (count - 1) / max(1, len(fields)))
+            self._weights[word] = 0.6 + 0.4 * (1 - shared)
+        self._headers = {
+            name: [self._taken_apart(text) for text in known] for name, known in texts.items()
+        }
+        self._compacts = {each.compact for known in self._headers.values() for each in known}
         for field in fields:
-            known = [normalised(text) for text in field.headers]
-            self._headers[field.name] = [
-                (text, _words(text)) for text in dict.fromkeys(known) if text
-            ]
             self._never[field.name] = {normalised(text) for text in field.not_headers}
-            counted.update({word for text in known for word in _words(text)})
-        self._fields = max(1, len(fields))
-        self._counted = counted
 
     def score(self, header: str, field: Field) -> float:
-        """0 to 1. From 0.8 on the header names the field; by less it shares words with it."""
+        """0 to 1. From 0.8 on the header names the field; by less it shares words with it.
+
+        -1: the configuration says that this header never means this field.
+        """
         if normalised(header) in self._never[field.name]:
             return -1.0
+        known = self._headers[field.name]
         return max(
             (
-                self._alike(variant, text, words)
-                for variant in variants(header)
-                for text, words in self._headers[field.name]
+                self._alike(mine, each)
+                for mine in map(self._taken_apart, variants(header))
+                for each in known
             ),
             default=0.0,
         )
 
     def best(self, header: str) -> float:
         """How well the header names any field at all."""
-        return max(
-            (
-                self._alike(variant, text, words)
-                for variant in variants(header)
-                for known in self._headers.values()
-                for text, words in known
-            ),
-            default=0.0,
+        found = self._best.get(header)
+        if found is None:
+            found = 0.0
+            if self._could_be(header):
+                apart = [self._taken_apart(variant) for variant in variants(header)]
+                found = max(
+                    self._alike(mine, each)
+                    for mine in apart
+                    for known in self._headers.values()
+                    for each in known
+                )
+            if len(self._best) >= REMEMBERED:
+                self._best.clear()
+            self._best[header] = found
+        return found
+
+    def _could_be(self, header: str) -> bool:
+        """Whether any word is, or may be a misspelled, word of a header: most texts have none."""
+        if len(header) > 120:
+            return False
+        text = normalised(header)
+        words = text.split()
+        if len(words) > 12:
+            return False
+        for word in (*words, text.replace(" ", "")):
+            near = self._near.get(word)
+            if near is None:
+                near = word in self._weights or any(
+                    _spelled(word, known) for known in (*self._weights, *self._compacts)
+                )
+                if len(self._near) >= REMEMBERED:
+                    self._near.clear()
+                self._near[word] = near
+            if near:
+                return True
+        return False
+
+    def _taken_apart(self, text: str) -> _Words:
+        words = tuple(_words(text))
+        return _Words(
+            text=text,
+            words=words,
+            compact=text.replace(" ", ""),
+            digits=tuple(word for word in words if word.isdigit()),
+            weight=sum(self._weights.get(word, 1.0) for word in words),
         )
 
-    def _alike(self, header: str, known: str, words: list[str]) -> float:
-        if not header:
+    def _alike(self, mine: _Words, known: _Words) -> float:
+        if not mine.text:
             return 0.0
-        if header == known:
+        if mine.text == known.text:
             return 1.0
-        compact, other = header.replace(" ", ""), known.replace(" ", "")
-        if compact == other:
+        if mine.compact == known.compact:
             return 0.98
-        mine = _words(header)
-        if _digits(mine) != _digits(words):
-            return min(0.5, self._shared(mine, words))
-        score = self._shared(mine, words)
-        spelled = _spelled(compact, other)
-        return max(score, spelled)
+        score = self._shared(mine, known)
+        if mine.digits != known.digits:
+            return min(0.5, score)
+        return max(score, _spelled(mine.compact, known.compact))
 
-    def _shared(self, mine: list[str], theirs: list[str]) -> float:
+    def _shared(self, mine: _Words, known: _Words) -> float:
         """Weighted share of words in common; words spelled nearly alike count nearly whole."""
-        if not mine or not theirs:
-            return 0.0
-        left = list(mine)
-        common = total = 0.0
-        for word in theirs:
-            weight = self._weight(word)
-            best, alike = None, 0.0
-            for candidate in left:
-                near = 1.0 if candidate == word else _spelled(candidate, word)
-                if near > alike:
-                    best, alike = candidate, near
-            total += weight
-            if best is not None and alike >= 0.8:
+        left = list(mine.words)
+        common = matched = 0.0
+        for word in known.words:
+            if word in left:
+                best, alike = word, 1.0
+            else:
+                best, alike = "", 0.0
+                for candidate in left:
+                    near = _spelled(candidate, word)
+                    if near > alike:
+                        best, alike = candidate, near
+            if alike >= 0.8:
                 left.remove(best)
-                common += weight * alike
-        total += sum(self._weight(word) for word in left)
-        return 0.97 * common / total
-
-    def _weight(self, word: str) -> float:
-        # A word of many fields (number, date, name) tells them apart least.
-        uses = self._counted.get(word, 0)
-        return 1.0 if uses == 0 else 0.6 + 0.4 * (1 - min(1.0, (uses - 1) / self._fields))
+                common += self._weights.get(word, 1.0) * alike
+                matched += self._weights.get(best, 1.0)
+        if not common:
+            return 0.0
+        return 0.97 * common / (known.weight + mine.weight - matched)
 
 
 def _words(text: str) -> list[str]:
     words = text.split()
     return [word for word in words if word not in _EMPTY_WORDS] or words
-
-
-def _digits(words: list[str]) -> list[str]:
-    return [word for word in words if word.isdigit()]
 
 
 @lru_cache(maxsize=65_536)
@@ -220,7 +273,7 @@ def _spelled(one: str, other: str) -> float:
     length = max(len(one), len(other))
     if one == other:
         return 1.0
-    if length < 5 or abs(len(one) - len(other)) > 2:
+    if length < 5 or length > 60 or abs(len(one) - len(other)) > 2:
         return 0.0
     allowed = 1 if length < 9 else 2
     slips = DamerauLevenshtein.distance(one, other, score_cutoff=allowed)

@@ -91,24 +91,17 @@ def find_heading(
     return None
 
 
-def is_heading_row(
-    row: Row, following: list[Row], rules: TableRules, vocabulary: Vocabulary
-) -> bool:
+def is_heading_row(row: Row, rules: TableRules, vocabulary: Vocabulary) -> bool:
     """Whether a row within a table surely heads another one: texts only, most of them known."""
     cells = [value for value in row.cells if not is_empty(value)]
     if len(cells) < max(2, rules.min_columns) or len(cells) > COMPARED:
         return False
     if any(not isinstance(value, str) or len(value) > MAX_HEADER_CHARS for value in cells):
         return False
-    # The cheap question first: this is asked of every row of text.
-    if not any(vocabulary.best(value) >= 0.8 for value in cells[:3]):
+    if any(shape(value) in VALUES for value in cells):
         return False
     known = sum(1 for value in cells if vocabulary.best(value) >= 0.8)
-    return (
-        known >= 2
-        and known / len(cells) >= 0.5
-        and all(shape(value) not in VALUES for value in cells)
-    )
+    return known >= 2 and known / len(cells) >= 0.5
 
 
 def _fixed(window: list[Row], widths: list[int], sheet: Sheet, rules: TableRules) -> Heading | None:

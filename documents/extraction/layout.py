@@ -18,7 +18,7 @@ from documents.extraction.evidence import Evidence, share
 from documents.extraction.grids import Grid, Row, Sheet, column_letters, is_empty, text_of
 from documents.extraction.headers import Vocabulary, normalised
 from documents.extraction.heading import Heading, find_heading, is_heading_row
-from documents.extraction.shapes import EMPTY, TEXT, shape
+from documents.extraction.shapes import EMPTY, TEXT, VALUES, shape
 
 AHEAD = 40
 SAMPLE = 300
@@ -240,6 +240,7 @@ class _Scan:
         self._table: Table | None = None
         self._header_key: tuple[str, ...] = ()
         self._types: list[str] = []
+        self._telling: int | None = None
         self._usual = 0
         self._before = 0
         self._stopped = False
@@ -317,6 +318,10 @@ class _Scan:
         self._header_key = _key(taken[-1].cells) if taken else ()
         body = _unbroken(window[heading.rows :])
         self._types = _types(body[:20], columns)
+        self._telling = next(
+            (c.number - 1 for c, kind in zip(columns, self._types, strict=True) if kind in VALUES),
+            None,
+        )
         counts = sorted(sum(1 for value in row.cells if not is_empty(value)) for row in body[:20])
         self._usual = counts[len(counts) // 2] if counts else 0
         self._table = table
@@ -333,7 +338,7 @@ class _Scan:
             self._stopped = True
             return True
         if self._stopped:
-            if is_heading_row(row, list(self._ahead)[1:], self._rules, self._vocabulary):
+            if is_heading_row(row, self._rules, self._vocabulary):
                 return False
             table.skip(row, "note")
             return True
@@ -343,8 +348,10 @@ class _Scan:
                     return False
                 table.skip(row, "repeated_header")
                 return True
-            if table.rows and is_heading_row(
-                row, list(self._ahead)[1:], self._rules, self._vocabulary
+            if (
+                table.rows
+                and not self._is_plain_row(cells)
+                and is_heading_row(row, self._rules, self._vocabulary)
             ):
                 return False
         if is_text and self._is_total(str(first), filled):
@@ -358,6 +365,11 @@ class _Scan:
             return False
         self._take(table, row)
         return True
+
+    def _is_plain_row(self, cells: list[Any]) -> bool:
+        """Whether a cell stands where values stand, and is one: the cheapest sign of an ordinary row."""
+        at = self._telling
+        return at is not None and at < len(cells) and shape(cells[at]) in VALUES
 
     def _is_total(self, first: str, filled: int) -> bool:
         start = first[:40].strip().casefold()
