@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from documents import readers
 from documents.configurations.services import definition_of_version
 from documents.extraction import sources
 from documents.extraction.engine import Mode, Run
@@ -25,10 +25,9 @@ from documents.models import (
     ExtractionRun,
     VersionState,
 )
-from documents.services import BytesGone, local_copy
+from documents.services import BytesGone, local_copy, password_of
 from documents.structure import Structure
 from jobs.running import Cancelled, JobFailed, RunningJob
-from jobs.secrets import unseal
 
 _TYPES = {"workbook": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
@@ -170,7 +169,7 @@ def _read(job: RunningJob, run: Run, document: Document, version: DocumentVersio
             code="document_deleted",
             message=f"{error} Upload the document again.",
         )
-    password = unseal(document.password) if document.password else ""
+    password = password_of(document)
     try:
         found = run.document(
             key=str(document.pk),
@@ -180,7 +179,7 @@ def _read(job: RunningJob, run: Run, document: Document, version: DocumentVersio
                 path,
                 name=version.name,
                 media_type=version.media_type,
-                read=lambda: _structure(path, version, str(password)),
+                read=lambda: _structure(path, version, password),
             ),
         )
     finally:
@@ -191,15 +190,12 @@ def _read(job: RunningJob, run: Run, document: Document, version: DocumentVersio
 
 
 def _structure(path: Path, version: DocumentVersion, password: str) -> Structure:
-    # Imported when needed: most extractions read sheets of rows, without these readers.
-    readers: Any = import_module("documents.readers")
     try:
-        structure: Structure = readers.read(
+        return readers.read(
             readers.Source(
                 path=path, name=version.name, media_type=version.media_type, password=password
             )
         )
-        return structure
     except readers.Unreadable as error:
         raise Unreadable(error.code, error.message) from error
 

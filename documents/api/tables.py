@@ -28,9 +28,9 @@ from documents.extracted_rows import MAX_LIMIT, ExtractedRow, RowsGone, rows_of
 from documents.extraction import writers
 from documents.models import Correction, Document, ExtractedTable, ExtractionRun
 from jobs import services
+from jobs.api.base import job_of
 from jobs.api.downloads import serve_artifact
 from jobs.api.problem import Problem
-from  import visible_job
 from jobs.events import job_dto, time_dto
 from jobs.models import Job, Status
 
@@ -61,7 +61,7 @@ class Page(serializers.Serializer[Any]):
 
 def finished_job(request: Request, job_id: str) -> Job:
     """:raises Problem: 404 no such job or none that extracts, 409 it has not finished."""
-    job = visible_job(request, job_id)
+    job = job_of(request, job_id)
     if job.kind != KIND:
         raise Problem(
             status=404, code="no_tables", detail=f"A job of kind {job.kind} extracts no tables."
