@@ -33,6 +33,7 @@ django.setup()
 from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402
 from channels.layers import get_channel_layer  # noqa: E402
 from channels.routing import ProtocolTypeRouter  # noqa: E402
+from redis.exceptions import RedisError  # noqa: E402
 
 GROUP = "events"
 
@@ -62,7 +63,7 @@ def main() -> None:
             seq += 1
             try:
                 await layer.group_send(GROUP, {"type": "event.sent", "text": pace.text(seq)})
-            except OSError:
+            except (OSError, RedisError):
                 # Redis is away: what was to be sent is lost, as the layer has no memory.
                 await asyncio.sleep(0.05)
             await asyncio.sleep(pace.pause_s())
