@@ -57,8 +57,9 @@ def main() -> None:
     async def publish() -> None:
         layer = get_channel_layer()
         assert layer is not None
+        print("began", flush=True)
         pace = Pace(rate=options.rate, seconds=options.seconds)
-        seq = options.first
+        seq = 0
         while pace.goes_on():
             seq += 1
             try:
