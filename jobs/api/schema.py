@@ -105,5 +105,5 @@ def routes(
         if isinstance(pattern, URLResolver):
             yield from routes(pattern.url_patterns, route)
         elif pattern.callback is not None:
-            address = spelled(route)
+            address = spelled(route).replace("\\", "")
             yield address.rstrip("/") or address, pattern.name, pattern.callback
