@@ -13,7 +13,7 @@ from django_q.conf import Conf
 from django_q.signals import post_spawn
 
 from jobs import artifacts, scheduler
-from jobs.queue import folders, processes, reaper
+from jobs.queue import folders, limits, processes, reaper
 from jobs.queue.watchdog import Watchdog
 from jobs.queue.work import start_worker
 
@@ -66,8 +66,10 @@ def _look_after(queue: str) -> None:
         try:
             reaper.reap()
             scheduler.tick()
+            reaper.end_overdue()
             if time.monotonic() >= rows_at:
                 reaper.remove_dead_workers()
+                limits.forget_starts()
                 rows_at = time.monotonic() + ROWS_EVERY_S
             if watchdog.hangs():
                 log.critical(
