@@ -115,7 +115,7 @@ class Word(serializers.Serializer[Any]):
 
 
 def _adopted(original: Job, child: Job) -> None:
-    if original.options.get("mark") == "only child":
+    if child.options["mark"] == "only child":
         raise ActionRefused("There can be only one.")
 
 
