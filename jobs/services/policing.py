@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from jobs import audit, policies, registry
+from jobs import access, audit, policies, registry
 from jobs.models import KindPolicy
 from jobs.rules import ALL_KINDS
 from jobs.services.bounds import Checks
@@ -43,9 +43,11 @@ def set_policy(*, kind: str, values: Mapping[str, Any], by: "User") -> KindPolic
     In force at once here, and in every other process within `policies.FRESH_S`. Priority and
     attempts are those of jobs that are submitted from then on; all else holds for every job.
 
+    :raises NotAllowed: `by` is no admin.
     :raises UnknownKind: no file registers `kind`.
     :raises InvalidFields: `.errors` maps each field to its messages.
     """
+    _check_is_admin(by)
     spec = None if kind == ALL_KINDS else registry.get(kind)
     checks = Checks()
     for name, value in values.items():
@@ -81,9 +83,18 @@ def set_policy(*, kind: str, values: Mapping[str, Any], by: "User") -> KindPolic
 
 @audit.command("policy.delete", target="policy")
 def clear_policy(*, policy: KindPolicy, by: "User") -> None:
-    """Give everything back to the kind's own defaults."""
+    """Give everything back to the kind's own defaults.
+
+    :raises NotAllowed: `by` is no admin.
+    """
+    _check_is_admin(by)
     policy.delete()
     policies.forget()
+
+
+def _check_is_admin(by: "User") -> None:
+    if not access.is_admin(by):
+        raise access.NotAllowed("What holds for everybody's jobs is for admins to set.")
 
 
 def _check_number(checks: Checks, name: str, value: Any) -> None:

@@ -22,13 +22,14 @@ from jobs.registry import get
 from jobs.waiting import held_back, waiting_for
 from tests.fixtures.jobs import wait_until_ended
 from tests.jobs.test_engine_claims import at_once
+from tests.jobs.test_verbs import person
 
 pytestmark = pytest.mark.usefixtures("database")
 
 
 @pytest.fixture
 def other(owner: User) -> User:
-    return User.objects.create_user(username="other", is_staff=True)
+    return person("other")
 
 
 def submit(by: User, kind: str = "test.noop", **more: Any) -> Job:
@@ -88,7 +89,7 @@ def test_all_kinds_together_have_limits_too(owner: User, other: User) -> None:
     submit(owner)
     waits = submit(owner, "test.sleeps")
     submit(other, "test.sleeps")
-    submit(User.objects.create_user(username="third"))
+    submit(person("third"))
     first, second = take(), take()
     assert first is not None
     assert second is not None

@@ -48,11 +48,15 @@ def stored_files(*jobs: Job) -> list[str]:
     return [name for name in database.stored_files() if name.startswith(folders)]
 
 
+def person(name: str, role: access.Role = access.Role.OPERATOR) -> User:
+    user = User.objects.create_user(username=name)
+    put_in(user=user, role=role)
+    return user
+
+
 @pytest.fixture
 def operator(owner: User) -> User:
-    user = User.objects.create_user(username="operator")
-    put_in(user=user, role=access.Role.OPERATOR)
-    return user
+    return person("operator")
 
 
 # --- submitting
@@ -163,8 +167,9 @@ def test_a_rerun_with_unfit_options_or_of_an_open_job_is_refused(owner: User) ->
 
 
 def test_nobody_carries_off_anothers_secrets_by_a_rerun(owner: User, operator: User) -> None:
-    other = User.objects.create_user(username="other")
-    job = ended(other, "test.reports", {"text": "a", "secret": "s3"}, name="shared")
+    other = person("other")
+    job = ended(other, "test.reports", {"text": "a", "secret": "s3"})
+    job = services.edit_metadata(job=job, by=other, shared=True)
     for overrides in ({"text": "https://mine.test"}, {"secret": MASK}):
         with pytest.raises(services.InvalidOptions) as caught:
             services.rerun(job=job, by=operator, overrides=overrides)
@@ -263,7 +268,7 @@ def test_an_action_answers_in_the_agreed_shape(owner: User) -> None:
 
 def test_an_ended_job_is_not_cancelled_and_the_refusal_is_on_record(owner: User) -> None:
     job = ended(owner)
-    with pytest.raises(services.ActionRefused, match="already ended"):
+    with pytest.raises(services.ActionRefused, match="must be queued or running"):
         services.act(job=job, type="cancel", payload={}, by=owner)
     entry = AuditEntry.objects.get(action="job.cancel")
     assert (entry.outcome, entry.job_id, entry.actor_name) == ("refused", job.pk, "owner")
@@ -280,13 +285,15 @@ def test_a_kinds_own_action_runs_in_its_statuses_and_is_on_record(owner: User) -
 
 
 def test_others_may_look_and_run_again_but_not_change(owner: User, operator: User) -> None:
-    job = ended(owner)
+    job = services.edit_metadata(job=ended(owner), by=owner, shared=True)
+    waiting = services.edit_metadata(job=submit(owner), by=owner, shared=True)
     for type in ("cancel", "edit_metadata"):
         with pytest.raises(access.NotAllowed):
-            services.act(job=job, type=type, payload={}, by=operator)
+            services.act(job=waiting, type=type, payload={}, by=operator)
+    with pytest.raises(access.NotAllowed):
+        services.delete_many(ids=[job.pk], by=operator)
     assert services.act(job=job, type="rerun", payload={}, by=operator).new_job_id
-    viewer = User.objects.create_user(username="viewer")
-    put_in(user=viewer, role=access.Role.VIEWER)
+    viewer = person("viewer", access.Role.VIEWER)
     with pytest.raises(access.NotAllowed):
         services.act(job=job, type="rerun", payload={}, by=viewer)
 
