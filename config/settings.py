@@ -10,7 +10,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from config.core import CORE
 from config.env import env_bool, env_int, env_list, env_str, key_file
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -41,12 +40,7 @@ X_FRAME_OPTIONS = "SAMEORIGIN"
 # Plain http is the rule on loopback, where ./run listens; with PUBLIC_URL=https://… all of these hold.
 SILENCED_SYSTEM_CHECKS = (
     [] if HTTPS else ["security.W004", "security.W008", "security.W012", "security.W016"]
-) + [
-    "security.W019",
-    # Views that do not describe themselves: tests/jobs/test_openapi.py names them.
-    "drf_spectacular.W001",
-    "drf_spectacular.W002",
-]
+) + ["security.W019"]
 
 INSTALLED_APPS = [
     "daphne",
@@ -60,8 +54,6 @@ INSTALLED_APPS = [
     "channels",
     "django_q",
     "rest_framework",
-    "drf_spectacular",
-    "drf_spectacular_sidecar",
     "rest_framework_simplejwt.token_blacklist",
     "csp",
     "jobs",
@@ -76,7 +68,6 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.ContentSecurityPolicy",
     "config.middleware.ApiProblems",
-    "config.middleware.CoreAlone",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -193,6 +184,8 @@ QUEUE_WARN_S = env_int("QUEUE_WARN_S", 600)
 DISK_WARN_MB = env_int("DISK_WARN_MB", 1024)
 # Who may read /metrics from another machine; empty: nobody.
 METRICS_TOKEN = env_str("METRICS_TOKEN")
+# Ended jobs are deleted after this, where no rule of the admin says otherwise; 0: never.
+RETENTION_DAYS = env_int("RETENTION_DAYS", 90)
 # Bytes of artifacts, in MB; 0: no limit. A job whose file does not fit fails with `storage_full`.
 ARTIFACT_QUOTA_MB = env_int("ARTIFACT_QUOTA_MB", 0)
 ARTIFACT_QUOTA_USER_MB = env_int("ARTIFACT_QUOTA_USER_MB", 0)
@@ -220,14 +213,8 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 AUTHENTICATION_BACKENDS = ["config.accounts.LockingBackend"]
-# False: /api/ has jobs and what one needs for them, and no more (config/core.py, docs/api.md).
-EXTENDED_API = env_bool("EXTENDED_API", True)
-CORE_ROUTES = CORE
 REST_FRAMEWORK = {
-    "DEFAULT_RENDERER_CLASSES": [
-        "rest_framework.renderers.JSONRenderer",
-        "jobs.api.rendering.BrowsablePages",
-    ],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework_simplejwt.authentication.JWTAuthentication",
         "rest_framework.authentication.SessionAuthentication",
@@ -238,32 +225,8 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.FormParser",
         "rest_framework.parsers.MultiPartParser",
     ],
-    "DEFAULT_SCHEMA_CLASS": "jobs.api.schema.Described",
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "jobs.api.rendering.JsonUnlessBrowser",
     "EXCEPTION_HANDLER": "jobs.api.problem.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Tapedeck",
-    "DESCRIPTION": "Jobs, recordings, accounts and the state of this installation. See docs/api.md.",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PERMISSIONS": ["jobs.api.permissions.ByRole"],
-    "SCHEMA_PATH_PREFIX": "/api",
-    "COMPONENT_SPLIT_REQUEST": True,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": False},
-    "ENUM_NAME_OVERRIDES": {
-        "JobStatus": "jobs.models.Status",
-        "Outcome": "jobs.models.Attempt.Outcome",
-    },
-    "PREPROCESSING_HOOKS": ["jobs.api.schema.offered"],
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "jobs.api.schema.finished",
-    ],
 }
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=10),
@@ -356,6 +319,11 @@ UNFOLD = {
                         "title": "Users",
                         "icon": "person",
                         "link": reverse_lazy("admin:auth_user_changelist"),
+                    },
+                    {
+                        "title": "Retention",
+                        "icon": "auto_delete",
+                        "link": reverse_lazy("admin:jobs_retentionrule_changelist"),
                     },
                     {
                         "title": "Workers",

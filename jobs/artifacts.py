@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from jobs import events
+from jobs import events, quotas
 from jobs.events import Superseded
 from jobs.files import Draft, StorageFull, delete_file
 from jobs.models import Artifact, Job, Status
@@ -75,13 +75,13 @@ def add(
 
     :raises BadPath: `path`, or where `source` leads.
     :raises ArtifactExists: this attempt stored that path before.
-    :raises StorageFull: the storage (or the disk) has no room.
+    :raises StorageFull: the storage (or the disk) has no room, or a quota is full.
     :raises Superseded: the attempt does not own the job any more.
     """
     path = check_path(path)
     kept_as = f"jobs/{job_id}/{attempt}/{uuid4().hex}{_suffix(path)}"
     with _opened(source, inside) as raw:
-        stored, size_bytes, sha256 = _store(kept_as, raw)
+        stored, size_bytes, sha256 = _store(kept_as, raw, job_id=job_id)
     artifact = Artifact(
         job_id=job_id,
         attempt=attempt,
@@ -127,10 +127,11 @@ def _opened(source: Path | bytes, inside: Path | None) -> IO[bytes]:
     return real.open("rb")
 
 
-def _store(name: str, raw: IO[bytes]) -> tuple[str, int, str]:
+def _store(name: str, raw: IO[bytes], *, job_id: UUID) -> tuple[str, int, str]:
     """Copy and hash in one pass, then hand the copy over whole: (stored name, size, SHA-256)."""
     with Draft() as draft:
         draft.read_whole(raw)
+        quotas.check(job_id=job_id, size_bytes=draft.size_bytes)
         return draft.keep(name), draft.size_bytes, draft.sha256
 
 

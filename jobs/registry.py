@@ -115,6 +115,8 @@ class Kind:
     salvage: Salvage | None = None
     page: Page | None = None
     page_label: str = "Open"
+    # What it made exists nowhere else: only a retention rule that names the kind deletes its jobs.
+    keeps: bool = False
     submit_by: str = ""
     submit_page: str = ""
     on_rerun: OnRerun | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from jobs import access, audit, cron, registry
@@ -30,6 +31,7 @@ NAME_MAX = 120
 REASON_MAX = 300
 MISSED_MOST_MAX = 1_000
 UPCOMING = 5
+SWEEP = "jobs.sweep"
 
 
 @transaction.atomic
@@ -244,6 +246,29 @@ def run_now(*, schedule: Schedule, by: User) -> ScheduleRun:
         data={"outcome": run.outcome, "jobId": str(run.job_id) if run.job_id else None},
     )
     return run
+
+
+def ensure_sweep() -> Schedule | None:
+    """Make the schedule of the daily sweep, of the oldest admin, where no schedule sweeps yet.
+
+    Who does not want it pauses it: a deleted one is made again. None: there was one, or no admin.
+    """
+    from django.contrib.auth import get_user_model
+
+    if Schedule.objects.filter(kind=SWEEP).exists():
+        return None
+    users = get_user_model().objects.filter(is_active=True, is_superuser=True)
+    admin = users.order_by("date_joined", "pk").first()
+    if admin is None:
+        return None
+    return save(
+        by=admin,
+        name="Sweep",
+        kind=SWEEP,
+        cron_expression="17 3 * * *",
+        time_zone=settings.TIME_ZONE,
+        tags=["upkeep"],
+    )
 
 
 def problem_of(schedule: Schedule) -> str:

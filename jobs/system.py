@@ -16,11 +16,11 @@ from typing import Any
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import connection
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import BooleanField, Count, Min, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.expressions import RawSQL
 
 from jobs.browser import BrowserNotFound, find_chromium, sandbox_for
-from jobs.models import Artifact, Job, Status, Worker
+from jobs.models import Artifact, Drain, Job, Status, Worker
 from jobs.queue import processes
 from jobs.queue.clock import now_sql
 
@@ -32,8 +32,9 @@ ALIVE_S = 30
 class WorkerFact:
     """A worker process. `alive`: it was seen within the last `ALIVE_S` seconds.
 
-    `state`: idle, busy, draining (it was asked to take no more, and may still be at a job),
-    drained (it has said that it takes none), silent.
+    `state`: idle, busy, draining (it was asked to take no more, and is still at a job or has not
+    heard of it), drained (it has said that it takes none), resuming (it has not heard yet that it
+    may go on), silent. `drain_id` names the drain that holds for it.
     """
 
     id: int
@@ -47,11 +48,16 @@ class WorkerFact:
     state: str
     job_id: str | None
     job_name: str
+    drain_id: int | None = None
+    drained_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterFact:
-    """The workers of one queue on one host. `alive` counts those that were seen lately."""
+    """The workers of one queue on one host. `alive` counts those that were seen lately.
+
+    `drain_id`: the drain that holds for all of it; `drained`: how many of the living have said so.
+    """
 
     queue: str
     host: str
@@ -60,6 +66,8 @@ class ClusterFact:
     busy: int
     seen_at: datetime | None
     here: bool
+    drained: int = 0
+    drain_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,14 +134,30 @@ def facts() -> System:
 
 def workers() -> list[WorkerFact]:
     """Every worker that has a row, the silent ones too."""
-    alive = RawSQL(f"seen_at > {now_sql(plus_s=-ALIVE_S)}", [])
-    rows = Worker.objects.annotate(is_alive=alive).select_related("job")
-    return [_worker(row) for row in rows.order_by("queue", "host", "name")]
+    return [worker_fact(row) for row in worker_rows().select_related("job")]
 
 
-def _worker(row: Worker) -> WorkerFact:
-    alive = bool(getattr(row, "is_alive", False))  # annotated above
+def worker_rows() -> QuerySet[Worker]:
+    """The rows with what `worker_fact` needs besides; one statement."""
+    alive = RawSQL(f"seen_at > {now_sql(plus_s=-ALIVE_S)}", [], output_field=BooleanField())
+    covering = Drain.objects.filter(
+        Q(host="") | Q(host=OuterRef("host")),
+        Q(worker="") | Q(worker=OuterRef("name")),
+        queue=OuterRef("queue"),
+    )
+    # The widest first.
+    drain = Subquery(covering.order_by("worker", "host").values("pk")[:1])
+    return Worker.objects.annotate(is_alive=alive, drain_pk=drain).order_by("queue", "host", "name")
+
+
+def worker_fact(row: Worker) -> WorkerFact:
+    """A row of `worker_rows` as it is told."""
+    alive, drain = bool(getattr(row, "is_alive")), getattr(row, "drain_pk")  # noqa: B009
     state = "busy" if row.job_id else "idle"
+    if drain is not None:
+        state = "drained" if row.drained_at and not row.job_id else "draining"
+    elif row.drained_at:
+        state = "resuming"
     return WorkerFact(
         id=row.pk,
         name=row.name,
@@ -146,12 +170,23 @@ def _worker(row: Worker) -> WorkerFact:
         state=state if alive else "silent",
         job_id=str(row.job_id) if row.job_id else None,
         job_name=str(row.job) if row.job else "",
+        drain_id=drain,
+        drained_at=row.drained_at,
     )
+
+
+def covering(*, queue: str, host: str, worker: str, drains: list[Drain]) -> Drain | None:
+    """The widest of these drains that holds for this worker (or, with an empty name, the cluster)."""
+    for row in sorted(drains, key=lambda row: (bool(row.worker), bool(row.host))):
+        if row.queue == queue and row.host in ("", host) and row.worker in ("", worker):
+            return row
+    return None
 
 
 def clusters(found: list[WorkerFact] | None = None) -> list[ClusterFact]:
     """Workers by queue and host; a queue that nobody serves has none, `queues` names it all the same."""
     found = workers() if found is None else found
+    drains = list(Drain.objects.filter(worker=""))
     groups: dict[tuple[str, str], list[WorkerFact]] = {}
     for worker in found:
         groups.setdefault((worker.queue, worker.host), []).append(worker)
@@ -164,8 +199,11 @@ def clusters(found: list[WorkerFact] | None = None) -> list[ClusterFact]:
             busy=sum(row.alive and row.job_id is not None for row in rows),
             seen_at=max(row.seen_at for row in rows),
             here=host == processes.host_name(),
+            drained=sum(row.alive and row.state == "drained" for row in rows),
+            drain_id=found_drain.pk if found_drain else None,
         )
         for (queue, host), rows in sorted(groups.items())
+        for found_drain in [covering(queue=queue, host=host, worker="", drains=drains)]
     ]
 
 

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs import console
-from jobs.admin.base import ReadOnly
+from jobs import console, system
+from jobs.admin.drains import STATE_WORDS, DrainsWorkers
 from jobs.models import Worker
 
 
 @admin.register(Worker)
-class WorkerAdmin(ReadOnly):
-    list_display = ("name", "queue", "host", "pid", "doing", "started", "seen", "alive")
+class WorkerAdmin(DrainsWorkers):
+    list_display = ("name", "queue", "host", "pid", "state", "doing", "started", "seen", "alive")
+    actions = ("drain_workers", "drain_clusters", "resume_workers")
     list_display_links = None
     list_select_related = ("job",)
     list_filter = ("queue",)
     paginator = console.CappedPaginator
     show_facets = admin.ShowFacets.NEVER
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
+        return system.worker_rows()
+
+    @admin.display(description="State")
+    def state(self, worker: Worker) -> str:
+        return STATE_WORDS[system.worker_fact(worker).state]
 
     @admin.display(description="Working on")
     def doing(self, worker: Worker) -> str | SafeString:

@@ -14,12 +14,11 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_response
 
-from jobs.api.rendering import ProblemResponse
 from jobs.registry import InvalidOptions, UnknownKind
 from jobs.services import refusals
 from jobs.services.refusals import InvalidFields
 
-CONTENT_TYPE = ProblemResponse.CONTENT_TYPE
+CONTENT_TYPE = "application/problem+json"
 
 # What a verb refuses, whichever route it was asked by; the first that fits.
 _REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
@@ -31,6 +30,7 @@ _REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
     (refusals.JobNotEnded, 422, "job_not_ended"),
     (refusals.JobNotQueued, 422, "job_not_queued"),
     (refusals.JobInUse, 422, "job_in_use"),
+    (refusals.AlreadyDraining, 422, "already_draining"),
     (refusals.ScheduleBusy, 422, "schedule_busy"),
     (refusals.ScheduleBroken, 422, "schedule_broken"),
     (refusals.ScheduleNotPaused, 422, "schedule_not_paused"),
@@ -103,9 +103,10 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     else:
         detail = str(error.detail)
         code = getattr(error.detail, "code", "")
-    response = ProblemResponse(
+    response = Response(
         problem(status=error.status_code, code=code, detail=detail, errors=errors),
         status=error.status_code,
+        content_type=CONTENT_TYPE,
     )
     for name in ("WWW-Authenticate", "Retry-After", "Allow"):
         if plain.has_header(name):

@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from jobs.api import health, schedules
+from jobs.api import health, schedules, workers
 
 # A malformed id reaches its view, which answers that there is no such schedule.
 _SCHEDULE = r"^schedules/(?P<schedule_id>[^/]+)"
@@ -23,5 +23,10 @@ urlpatterns = [
     re_path(rf"{_SCHEDULE}/run/?$", schedules.ScheduleRunView.as_view(), name="api-schedule-run"),
     re_path(
         rf"{_SCHEDULE}/runs/?$", schedules.ScheduleRunsView.as_view(), name="api-schedule-runs"
+    ),
+    re_path(r"^workers/?$", workers.WorkersView.as_view(), name="api-workers"),
+    re_path(r"^workers/drains/?$", workers.DrainsView.as_view(), name="api-drains"),
+    re_path(
+        r"^workers/drains/(?P<drain_id>[^/]+)/?$", workers.DrainView.as_view(), name="api-drain"
     ),
 ]

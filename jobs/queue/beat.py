@@ -11,6 +11,7 @@ from typing import Any
 from django.db import DatabaseError, connection, connections
 
 from jobs import events
+from jobs.queue import vitals
 from jobs.queue.body import Interrupted
 from jobs.queue.clock import now_sql
 from jobs.queue.watch import LOOK_EVERY_S, Verdict, Watch
@@ -21,8 +22,6 @@ ROW_EVERY_S = 5.0
 # A body that ignores its interruption this long (in C code, or catching everything) takes the
 # worker with it; the reaper then finds the dead worker and writes the outcome.
 STUBBORN_S = 5.0
-# … or this long, where somebody forced the job's end: the interruption needs a moment to arrive.
-FORCED_S = 0.4
 
 
 class WorkerRow:
@@ -31,22 +30,24 @@ class WorkerRow:
     def __init__(self, *, name: str, queue: str, host: str) -> None:
         self._values: list[Any] = [name, queue, host, os.getpid()]
         self._written_at = float("-inf")
-        self._job: Any = None
+        self._said: tuple[Any, bool] = (None, False)
 
-    def write(self, *, job: Any = None) -> None:
-        """Say "alive, and at this job", if that is news or five seconds old."""
+    def write(self, *, job: Any = None, drained: bool = False) -> None:
+        """Say "alive, and at this job" (or drained), if that is news or five seconds old."""
         now = time.monotonic()
-        if job == self._job and now - self._written_at < ROW_EVERY_S:
+        if (job, drained) == self._said and now - self._written_at < ROW_EVERY_S:
             return
         key = None if job is None else events.pk(job)
+        since = f"COALESCE(jobs_worker.drained_at, {now_sql()})" if drained else "NULL"
         with connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO jobs_worker (name, queue, host, pid, started_at, seen_at, job_id) "
-                f"VALUES (%s, %s, %s, %s, {now_sql()}, {now_sql()}, %s) "
-                "ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at, job_id = excluded.job_id",
+                f"VALUES (%s, %s, %s, %s, {now_sql()}, {now_sql()}, %s) ON CONFLICT (name) "
+                "DO UPDATE SET seen_at = excluded.seen_at, job_id = excluded.job_id, "
+                f"drained_at = {since}",
                 [*self._values, key],
             )
-        self._job, self._written_at = job, now
+        self._said, self._written_at = (job, drained), now
 
     def remove(self) -> None:
         with connection.cursor() as cursor:
@@ -65,6 +66,8 @@ class Beat(threading.Thread):
         self._verdict_at = 0.0
         self._may_interrupt = False
         self._paused = False
+        # Set by the main thread from before it looks whether it is drained until its job has ended.
+        self.busy = False
         signal.signal(signal.SIGUSR1, self._interrupt)
 
     def begin(self, watch: Watch) -> None:
@@ -99,20 +102,18 @@ class Beat(threading.Thread):
     def _tick(self) -> None:
         watch = self._watch
         try:
-            self._row.write(job=watch.job.id if watch else None)
-            if watch is not None and (self._verdict is None or not self._verdict.at_once):
-                # Also after a first verdict: meanwhile somebody may lose patience.
-                newer = watch.look()
-                if newer is not None and (self._verdict is None or newer.at_once):
-                    self._verdict, self._verdict_at = newer, time.monotonic()
+            rests = watch is None and not self.busy and vitals.is_drained(os.getpid())
+            self._row.write(job=watch.job.id if watch else None, drained=rests)
+            if watch is not None and self._verdict is None:
+                self._verdict = watch.look()
+                self._verdict_at = time.monotonic()
         except DatabaseError:
             log.warning("The worker could not say that it is alive; trying again.", exc_info=True)
             connections.close_all()
         if watch is None:
             connections.close_all()
         elif self._verdict is not None:
-            patience_s = FORCED_S if self._verdict.at_once else STUBBORN_S
-            if time.monotonic() - self._verdict_at >= patience_s:
+            if time.monotonic() - self._verdict_at >= STUBBORN_S:
                 log.error(
                     "Job %s ignores its interruption; this worker ends with it.", watch.job.id
                 )

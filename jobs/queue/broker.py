@@ -13,7 +13,7 @@ from django_q.brokers import Broker
 from django_q.signing import SignedPackage
 
 from jobs.models import Job, Status
-from jobs.queue import wake
+from jobs.queue import vitals, wake
 from jobs.queue.claim import claimable
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,10 @@ class TableBroker(Broker):
         travel_s = self._handed_out_at + TICKET_TRAVEL_S - time.monotonic()
         if travel_s > 0:
             time.sleep(travel_s)
+        if vitals.all_drained():
+            # Nobody would take the ticket; waiting for room for another would hold up the stop.
+            time.sleep(POLL_S)
+            return None
         if not claimable(queue=self.list_key):
             self._listener.wait(POLL_S)
             if not claimable(queue=self.list_key):

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from types import FrameType
 from typing import Any
 
 from django.db import DatabaseError, connections
@@ -12,8 +13,9 @@ from django_q.cluster import Cluster
 from django_q.conf import Conf
 from django_q.signals import post_spawn
 
-from jobs import artifacts, scheduler
-from jobs.queue import folders, limits, processes, reaper
+from jobs import artifacts, drains, scheduler
+from jobs.models import Drain
+from jobs.queue import folders, processes, reaper, vitals
 from jobs.queue.watchdog import Watchdog
 from jobs.queue.work import start_worker
 
@@ -37,6 +39,8 @@ def run_cluster(*, queue: str, workers: int, ready_fd: int | None = None) -> int
     folders.sweep()
     artifacts.discard_hidden()
     reaper.remove_dead_workers()
+    # Before the first worker starts: a drained queue must not take a job in its first second.
+    _publish_drains(queue)
     # No connection may be shared with the processes that are forked next.
     connections.close_all()
     Conf.CLUSTER_NAME = queue
@@ -44,6 +48,13 @@ def run_cluster(*, queue: str, workers: int, ready_fd: int | None = None) -> int
     post_spawn.connect(_on_spawn, dispatch_uid="tapedeck")
     cluster = Cluster()
     cluster.start()
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        vitals.stop()
+        cluster.sig_handler(signum, frame)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     threading.Thread(target=_look_after, args=(queue,), name="reaper", daemon=True).start()
     if ready_fd is not None:
         os.write(ready_fd, b"ready\n")
@@ -65,11 +76,11 @@ def _look_after(queue: str) -> None:
     while True:
         try:
             reaper.reap()
+            _publish_drains(queue)
             scheduler.tick()
-            reaper.end_overdue()
             if time.monotonic() >= rows_at:
                 reaper.remove_dead_workers()
-                limits.forget_starts()
+                drains.forget_gone()
                 rows_at = time.monotonic() + ROWS_EVERY_S
             if watchdog.hangs():
                 log.critical(
@@ -80,3 +91,12 @@ def _look_after(queue: str) -> None:
             log.exception("The reaper could not reach the database; trying again")
             connections.close_all()
         time.sleep(LOOK_EVERY_S)
+
+
+def _publish_drains(queue: str) -> None:
+    """Tell this cluster's workers which of them take no more jobs."""
+    host = processes.host_name()
+    wanted = list(Drain.objects.filter(queue=queue, host__in=["", host]))
+    names = [row.worker for row in wanted if row.worker]
+    pids = [int(name.rsplit(":", 2)[1]) for name in names if not processes.is_gone(name)]
+    vitals.drain(whole=any(not row.worker for row in wanted), pids=pids)

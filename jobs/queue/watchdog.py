@@ -32,12 +32,15 @@ class Watchdog:
         return now - still_since >= STILL_S
 
     def _free_worker(self) -> bool:
+        if vitals.all_drained():
+            return False
+        drained = vitals.drained_pids()
         here = [
             name
             for name in Worker.objects.filter(
                 queue=self._queue, host=processes.host_name()
             ).values_list("name", flat=True)
-            if processes.is_below_me(name)
+            if processes.is_below_me(name) and int(name.rsplit(":", 2)[1]) not in drained
         ]
         busy = Job.objects.filter(status=Status.RUNNING, worker__in=here).count()
         return busy < len(here)

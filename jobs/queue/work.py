@@ -35,6 +35,8 @@ T = TypeVar("T")
 TICKET_S = 0.5
 # While the database is away: as long as the lease would survive anyway.
 PERSIST_EVERY_S = 0.5
+# A drained worker looks this often whether it is to go on.
+REST_S = 0.1
 
 # How attempts end whose body may have been cut off anywhere.
 KILLED = frozenset({Ended.CRASHED, Ended.TIMED_OUT, Ended.CANCELLED})
@@ -88,13 +90,27 @@ class Worker:
         """Run jobs until none is left or the time is over; how many ran."""
         deadline = time.monotonic() + for_s
         ran = 0
-        job = self._next()
-        while job is not None:
-            ran += 1
-            job = self._run(job, go_on=lambda: time.monotonic() < deadline)
+
+        def go_on() -> bool:
+            return time.monotonic() < deadline and not vitals.is_drained(os.getpid())
+
+        try:
+            job = self._next()
+            while job is not None:
+                ran += 1
+                job = self._run(job, go_on=go_on)
+        finally:
+            self._beat.busy = False
+        # Held here, so that tickets go to others and the queue library does not recycle the process.
+        while vitals.is_drained(os.getpid()) and not vitals.is_stopping():
+            time.sleep(REST_S)
         return ran
 
     def _next(self) -> Job | None:
+        # In this order: the beat says "drained" only of a worker that is not busy.
+        self._beat.busy = True
+        if vitals.is_drained(os.getpid()):
+            return None
         try:
             with turn():
                 job = claim(queue=self.queue, worker=self.name)

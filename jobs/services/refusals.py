@@ -42,6 +42,10 @@ class ScheduleNotPaused(ActionRefused):
     """The schedule is not paused."""
 
 
+class AlreadyDraining(ActionRefused):
+    """These workers are draining already."""
+
+
 class NotSubmittable(Exception):
     """Jobs of this kind need more than options; they are made another way."""
 
@@ -60,6 +64,7 @@ class IdempotencyConflict(Exception):
 
 __all__ = [
     "ActionRefused",
+    "AlreadyDraining",
     "IdempotencyConflict",
     "InvalidFields",
     "InvalidOptions",

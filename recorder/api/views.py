@@ -9,18 +9,14 @@ from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.http import HttpResponseBase
 from django.urls import reverse
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from jobs.api.downloads import serve_artifact
-from jobs.api.history import DOWNLOAD, FILE, IF_NONE_MATCH, RANGE
 from jobs.api.paging import NewestFirst
 from jobs.api.problem import Problem
-from jobs.api.schema import refused
 from recorder import services
-from recorder.api import shapes
 from recorder.api.serializers import EditStep, StartSession
 from recorder.dto import session_detail_dto, session_dto, steps_dto
 from recorder.models import RecordingSession
@@ -57,12 +53,6 @@ def session_of(request: Request, session_id: UUID) -> RecordingSession:
 class SessionsView(APIView):
     """GET the recordings, newest first; POST starts one."""
 
-    @extend_schema(
-        operation_id="recordings_list",
-        summary="List recordings",
-        parameters=[shapes.SessionsQuery],
-        responses=shapes.SessionsPage,
-    )
     def get(self, request: Request) -> Response:
         rows = sessions(request.user)
         given = request.query_params
@@ -78,12 +68,6 @@ class SessionsView(APIView):
         page = pages.paginate_queryset(rows, request, view=self) or []
         return pages.get_paginated_response([session_dto(session) for session in page])
 
-    @extend_schema(
-        operation_id="recordings_start",
-        summary="Start a recording",
-        request=StartSession,
-        responses={202: shapes.SessionStarted, **refused(422)},
-    )
     def post(self, request: Request) -> Response:
         given = StartSession(data=request.data)
         given.is_valid(raise_exception=True)
@@ -104,11 +88,6 @@ class SessionsView(APIView):
 
 
 class SessionView(APIView):
-    @extend_schema(
-        operation_id="recordings_read",
-        summary="Read one recording",
-        responses=shapes.SessionDetail,
-    )
     def get(self, request: Request, session_id: UUID) -> Response:
         return Response(session_detail_dto(session_of(request, session_id)))
 
@@ -116,12 +95,6 @@ class SessionView(APIView):
 class StopView(APIView):
     """POST: stop and save. Whoever asks second gets the same answer."""
 
-    @extend_schema(
-        operation_id="recordings_stop",
-        summary="Stop and save",
-        request=None,
-        responses={202: shapes.SessionStarted, **refused(409)},
-    )
     def post(self, request: Request, session_id: UUID) -> Response:
         session = session_of(request, session_id)
         try:
@@ -134,12 +107,6 @@ class StopView(APIView):
 class ReplayView(APIView):
     """POST: run the generated test again, as a job of its own."""
 
-    @extend_schema(
-        operation_id="recordings_replay",
-        summary="Run the generated test again",
-        request=None,
-        responses={202: shapes.ReplayStarted, **refused(409)},
-    )
     def post(self, request: Request, session_id: UUID) -> Response:
         session = session_of(request, session_id)
         try:
@@ -154,9 +121,6 @@ class ReplayView(APIView):
 
 
 class StepsView(APIView):
-    @extend_schema(
-        operation_id="recordings_steps", summary="List the steps", responses=shapes.StepsShape
-    )
     def get(self, request: Request, session_id: UUID) -> Response:
         session = session_of(request, session_id)
         return Response({"results": _steps(session)})
@@ -165,12 +129,6 @@ class StepsView(APIView):
 class StepView(APIView):
     """PATCH {wording?, selector?, text?} or DELETE one step of a recording that has ended."""
 
-    @extend_schema(
-        operation_id="recordings_step_edit",
-        summary="Edit a step",
-        request=EditStep,
-        responses={200: shapes.StepChanged, **refused(409, 422)},
-    )
     def patch(self, request: Request, session_id: UUID, key: str) -> Response:
         given = EditStep(data=request.data)
         given.is_valid(raise_exception=True)
@@ -178,11 +136,6 @@ class StepView(APIView):
             request, session_id, services.edit_step, key=key, **given.validated_data
         )
 
-    @extend_schema(
-        operation_id="recordings_step_delete",
-        summary="Leave a step out",
-        responses={200: shapes.StepChanged, **refused(409, 422)},
-    )
     def delete(self, request: Request, session_id: UUID, key: str) -> Response:
         return self._change(request, session_id, services.delete_step, key=key)
 
@@ -217,12 +170,6 @@ class StepView(APIView):
 
 
 class RestoreStepView(APIView):
-    @extend_schema(
-        operation_id="recordings_step_restore",
-        summary="Put a step back",
-        request=None,
-        responses={200: shapes.StepChanged, **refused(409, 422)},
-    )
     def post(self, request: Request, session_id: UUID, key: str) -> Response:
         return StepView._change(request, session_id, services.restore_step, key=key)
 
@@ -230,12 +177,6 @@ class RestoreStepView(APIView):
 class ArtifactView(APIView):
     """GET one file of a recording: the artifacts of its job, by the session's id."""
 
-    @extend_schema(
-        operation_id="recordings_artifact",
-        summary="Download one file of a recording",
-        parameters=[DOWNLOAD, RANGE, IF_NONE_MATCH],
-        responses=FILE,
-    )
     def get(self, request: Request, session_id: UUID, path: str) -> HttpResponseBase:
         session = session_of(request, session_id)
         artifact = session.job.artifacts.filter(visible=True, path=path).first()

@@ -227,6 +227,7 @@ def _replay(job: Job, payload: Mapping[str, Any], by: User) -> str:
     salvage=_salvage,
     page=_page,
     page_label="Recording",
+    keeps=True,
     submit_by="POST /api/recorder/sessions {url, flowName, options}.",
     submit_page="admin:recorder_recordingsession_add",
     on_rerun=_record_again,

@@ -9,6 +9,8 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+from jobs import schedules
+
 
 class Command(BaseCommand):
     help = "Prepare the database, static files, browser and first admin; harmless to repeat."
@@ -19,6 +21,7 @@ class Command(BaseCommand):
         self._collect_static()
         call_command("browser", install=True)
         call_command("createfirstadmin")
+        schedules.ensure_sweep()
 
     def _collect_static(self) -> None:
         """Collect only when a file changed: hashing and compressing all takes seconds."""
