@@ -22,6 +22,7 @@ api: list[URLPattern | URLResolver] = [
     re_path(r"^auth/logout/?$", accounts.LogoutView.as_view(), name="api-logout"),
     path("", include("jobs.urls")),
     path("", include("documents.api.extraction_urls")),
+    path("", include("documents.urls")),
 ]
 if find_spec("recorder.urls"):
     api.append(path("", include("recorder.urls")))

@@ -100,7 +100,7 @@ def _draw(
             raise NotDrawable(f"Drawing this page takes longer than {TIMEOUT_S} s.") from error
     if done.returncode != 0:
         log.info("Version %s was not drawn: %s", version.pk, done.stderr[-500:])
-        if "password" in done.stderr.lower():
+        if "Incorrect password" in done.stderr:
             raise NotDrawable("The file is encrypted; enter its password on the document's page.")
         if done.returncode < 0 or "MemoryError" in done.stderr:
             raise NotDrawable("Drawing this page takes more time or memory than it may.")

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import logging
 import os
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +58,8 @@ class Draft:
         self.size_bytes = 0
         self._sha256 = hashlib.sha256()
         self._file: IO[bytes] = self.path.open("xb")
+        # For owners that are dropped where nobody can clean up, such as a form that breaks off.
+        weakref.finalize(self, _remove, self.path, os.getpid())
 
     def __enter__(self) -> Self:
         return self
@@ -114,6 +117,11 @@ class Draft:
         except OSError:
             log.warning("%s could not be closed.", self.path, exc_info=True)
         self.path.unlink(missing_ok=True)
+
+
+def _remove(path: Path, pid: int) -> None:
+    if os.getpid() == pid:  # not in a fork, whose copy of the object goes first
+        path.unlink(missing_ok=True)
 
 
 def _named(error: OSError) -> Exception:

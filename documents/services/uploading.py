@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from django.conf import settings
@@ -39,6 +39,12 @@ from jobs.files import Draft, delete_file
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+
+class Readable(Protocol):
+    """What bytes are taken from: a file, or the body of a request."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 @transaction.atomic
@@ -81,7 +87,7 @@ def begin(
     )
 
 
-def append(*, upload: Upload, offset: int, source: IO[bytes]) -> Upload:
+def append(*, upload: Upload, offset: int, source: Readable) -> Upload:
     """Take the bytes that follow at `offset`; they count once all of `source` is stored.
 
     :raises UploadOffset: they do not follow on what is here (another request was first).
