@@ -64,19 +64,39 @@ def furnish(installation: Installation) -> dict[str, Any]:
     """A day of history, running processes, and jobs in every state; the pages to show by name."""
     from django.contrib.auth.models import User
     from django.core.management import call_command
+    from django.utils import timezone
 
     from jobs import services
-    from jobs.models import Job, Status
+    from jobs.access import Role
+    from jobs.models import Job, SavedTab, Status
+    from jobs.roles import put_in
 
     call_command("collectstatic", "--noinput", verbosity=0)
     admin = User.objects.create_superuser("admin", password=PASSWORD)
     ada = User.objects.create_user("ada", password=PASSWORD, is_staff=True)
+    put_in(user=ada, role=Role.OPERATOR)
     history([admin, ada])
     up = installation.start("up")
     if not wait_for(lambda: "is ready" in installation.log(), timeout_s=60):
         raise SystemExit(installation.log())
     assert up.poll() is None
     submit = services.submit
+    services.save_preset(
+        kind="demo.crawl",
+        name="Nightly",
+        description="The whole shop, deep",
+        options={"url": "https://shop.example/", "depth": 5},
+        by=admin,
+    )
+    SavedTab.objects.bulk_create(
+        [
+            SavedTab(owner=admin, name=name, query=query, created_at=timezone.now())
+            for name, query in [
+                ("Broken today", "status__exact=failed&period=24h"),
+                ("The shop", "tag=shop"),
+            ]
+        ]
+    )
     site = {"url": "https://shop.example/", "depth": 3, "skip": ["/cart", "/admin"]}
     crawl = submit(
         kind="demo.crawl",
@@ -95,7 +115,7 @@ def furnish(installation: Installation) -> dict[str, Any]:
         kind="demo.build",
         options={"suite": "search", "fails": 9},
         by=ada,
-        name="Build <search> suite ✓ 検索",
+        name="Build <search> suite ✓ búsqueda",
         tags=["search"],
     )
     ended = [crawl, flaky, failed]
@@ -191,6 +211,11 @@ def shoot(
         "job-data": f"{job}#data",
         "job-retried": f"/admin/jobs/job/{made['retried']}/change/",
         "job-queued": f"/admin/jobs/job/{made['queued']}/change/",
+        "job-audit": f"{job}#audit",
+        "rerun": job.replace("/change/", "/rerun/"),
+        "edit": f"/admin/jobs/job/{made['queued']}/edit/",
+        "kinds": "/admin/jobs/job/new/",
+        "new-job": "/admin/jobs/job/new/?kind=demo.crawl&preset=Nightly",
         "workers": "/admin/jobs/worker/",
     }
     out.mkdir(parents=True, exist_ok=True)

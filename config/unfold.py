@@ -6,9 +6,10 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
 
-from jobs import console, feed
+from jobs import access, console, feed
 from jobs import dashboard as start_page
 from jobs.events import job_dto
 from jobs.models import Job
@@ -29,6 +30,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "cursor": cursor,
         "overview": start_page.overview(request.user, now=timezone.now()),
         "recent": [job_dto(job) for job in jobs],
-        "new_recording_url": console.recording_url(),
+        "new_recording_url": console.recording_url() if access.may_do(request.user) else None,
+        "new_job_url": reverse("admin:jobs_job_new") if access.may_do(request.user) else None,
         "reason_words": console.REASON_WORDS,
     }

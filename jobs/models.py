@@ -264,6 +264,7 @@ from jobs.standing import (  # noqa: E402
     Tally,
     TallyMark,
 )
+from jobs.tabs import SavedTab  # noqa: E402
 
 __all__ = [
     "TERMINAL",
@@ -277,6 +278,7 @@ __all__ = [
     "KindPolicy",
     "Preset",
     "RetentionRule",
+    "SavedTab",
     "Schedule",
     "ScheduleRun",
     "Start",

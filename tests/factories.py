@@ -32,6 +32,7 @@ from jobs.models import (
     KindPolicy,
     Preset,
     RetentionRule,
+    SavedTab,
     Schedule,
     ScheduleRun,
     Start,
@@ -114,6 +115,16 @@ class AuditEntryFactory(factory.django.DjangoModelFactory[AuditEntry]):
 
     at = factory.LazyFunction(timezone.now)
     action = "job.cancel"
+
+
+class SavedTabFactory(factory.django.DjangoModelFactory[SavedTab]):
+    class Meta:
+        model = SavedTab
+
+    owner = factory.SubFactory(UserFactory)
+    name = factory.Sequence(lambda n: f"Tab {n}")
+    query = "status__exact=failed"
+    created_at = factory.LazyFunction(timezone.now)
 
 
 class WorkerFactory(factory.django.DjangoModelFactory[Worker]):

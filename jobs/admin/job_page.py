@@ -7,15 +7,17 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 
-from jobs import console, registry
+from jobs import access, console, registry
+from jobs.admin.job_actions import possible
 from jobs.api.downloads import artifact_dto
 from jobs.events import job_dto, time_dto
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, AuditEntry, Job
 from jobs.waiting import why_waiting
 
 # Ancestors that are shown by name; what lies before is reached by walking up.
 ANCESTORS = 4
 CHILDREN = 20
+AUDIT = 200
 
 
 def context(*, job: Job, request: HttpRequest) -> dict[str, Any]:
@@ -36,7 +38,9 @@ def context(*, job: Job, request: HttpRequest) -> dict[str, Any]:
         "no_result": "Nothing." if job.is_terminal else "Nothing yet.",
         "attempts": [_attempt(row) for row in job.attempts.order_by("number")],
         "artifacts": [artifact_dto(row) for row in job.artifacts.filter(visible=True)[:1000]],
-        "may_change": True,
+        "may": possible(job, request.user),
+        "audit": _audit(job, request),
+        "audit_addresses": access.is_admin(request.user),
         **_page_of_kind(job),
     }
 
@@ -54,6 +58,13 @@ def _chain(job: Job, request: HttpRequest) -> list[dict[str, Any]]:
         links.insert(0, {"job": parent, "chip": console.chip(parent)})
         parent_id = parent.parent_id
     return [{}, *links] if parent_id else links
+
+
+def _audit(job: Job, request: HttpRequest) -> list[AuditEntry] | None:
+    """What people did with it, newest first; for its owner and admins (None: not for this user)."""
+    if not (access.is_admin(request.user) or job.owner_id == request.user.pk):
+        return None
+    return list(AuditEntry.objects.about(job)[:AUDIT])
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:

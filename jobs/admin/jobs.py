@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-from django.contrib import admin, messages
-from django.contrib.auth.models import User
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.urls import path
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 from unfold.views import ChangeList
 
-from jobs import console, dashboard, feed, registry, services
-from jobs.admin import job_page
+from jobs import access, console, dashboard, feed
+from jobs.admin import job_filters, job_page, job_tabs
 from jobs.admin.base import ReadOnly
-from jobs.models import Job, Status
+from jobs.admin.bulk import Bulk
+from jobs.admin.job_actions import JobActions
+from jobs.admin.new_job import NewJob
+from jobs.models import Job
 from jobs.waiting import why_waiting
-
-
-class KindFilter(admin.SimpleListFilter):
-    title = "kind"
-    parameter_name = "kind"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(kind.name, kind.name) for kind in registry.all_kinds()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        return queryset.filter(kind=self.value()) if self.value() else queryset
 
 
 class JobChangeList(ChangeList):
@@ -43,10 +35,10 @@ class JobChangeList(ChangeList):
 
 
 @admin.register(Job)
-class JobAdmin(ReadOnly):
-    list_display = ("state", "title", "kind_shown", "owner_shown", "queued", "took")
+class JobAdmin(JobActions, NewJob, Bulk, ReadOnly):  # type: ignore[misc]  # the theme's own bases disagree
+    list_display = ("state", "title", "kind_shown", "owner_shown", "queued", "took", "id_shown")
     list_display_links = ("title",)
-    list_filter = ("status", KindFilter)
+    list_filter = job_filters.ALL
     list_per_page = 50
     list_select_related = ("owner",)
     show_full_result_count = False
@@ -56,7 +48,7 @@ class JobAdmin(ReadOnly):
     search_help_text = "Name, or a whole id"
     paginator = console.CappedPaginator
     show_facets = admin.ShowFacets.NEVER
-    actions = ("cancel_selected",)
+    actions = ("cancel_selected", "rerun_selected", "tag_selected", "delete_ended")
     change_list_template = "admin/jobs/job/list.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
@@ -82,15 +74,24 @@ class JobAdmin(ReadOnly):
     def title(self, job: Job) -> SafeString:
         # The link is drawn around it.
         return format_html(
-            '<span class="td-strong">{}</span><small class="td-why" data-why="{}">{}</small>',
+            '<span class="td-strong">{}</span><small class="td-why" data-why="{}">{}</small>{}',
             job,
             job.pk,
             console.reason_words(job.reason),
+            format_html_join("", '<span class="td-tag td-tag-small">{}</span>', _few(job.tags)),
         )
 
     @admin.display(description="Kind")
     def kind_shown(self, job: Job) -> SafeString:
         return format_html('<code class="td-kind">{}</code>', job.kind)
+
+    @admin.display(description="Id")
+    def id_shown(self, job: Job) -> SafeString:
+        # The end: ids of one minute begin alike.
+        short = str(job.pk)[-6:]
+        return format_html(
+            '<td-copy class="td-copy-small" value="{}" label="{}"></td-copy>', job.pk, short
+        )
 
     @admin.display(description="Owner")
     def owner_shown(self, job: Job) -> str:
@@ -110,7 +111,11 @@ class JobAdmin(ReadOnly):
         # The cursor before the rows: what happens in between arrives over the socket.
         extra: dict[str, Any] = {
             "cursor": str(feed.read_now()),
-            "statuses": _status_links(request),
+            "statuses": job_filters.statuses(request),
+            "tabs": job_filters.tabs(request),
+            "bar": job_filters.bar(request),
+            "query": job_filters.query_of(request),
+            "may_do": access.may_do(request.user),
             "reason_words": console.REASON_WORDS,
         }
         context: dict[str, Any] = {**extra, **(extra_context or {})}
@@ -121,10 +126,18 @@ class JobAdmin(ReadOnly):
             return self.admin_site.admin_view(view)
 
         own = [
+            path("new/", page(self.new_view), name="jobs_job_new"),
+            path("tabs/save/", page(require_POST(job_tabs.save_tab)), name="jobs_tab_save"),
+            path(
+                "tabs/<int:tab_id>/remove/",
+                page(require_POST(job_tabs.remove_tab)),
+                name="jobs_tab_remove",
+            ),
+            path("counts/", page(self.counts_view), name="jobs_counts"),
             path("overview/", page(self.overview_view), name="jobs_overview"),
             path("<path:object_id>/waiting/", page(self.waiting_view), name="jobs_job_waiting"),
         ]
-        return [*own, *super().get_urls()]
+        return [*own, *self.action_urls(), *super().get_urls()]
 
     def one(self, request: HttpRequest, object_id: str) -> Job:
         """:raises Http404: no such job, or not this user's to see."""
@@ -157,6 +170,10 @@ class JobAdmin(ReadOnly):
         }
         return TemplateResponse(request, "admin/jobs/job/page.html", context)
 
+    def counts_view(self, request: HttpRequest) -> JsonResponse:
+        """GET → {queued: "12", …}: the numbers on the state chips."""
+        return JsonResponse(job_filters.counts(request.user))
+
     def overview_view(self, request: HttpRequest) -> JsonResponse:
         """GET → what the dashboard shows, as it is now."""
         return JsonResponse(dashboard.overview(request.user, now=timezone.now()))
@@ -166,65 +183,8 @@ class JobAdmin(ReadOnly):
         job = self.one(request, object_id)
         return JsonResponse({"why": why_waiting(job=job, now=timezone.now())})
 
-    @admin.action(description="Cancel…", permissions=["view"])
-    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
-        """Ask for a reason, then cancel; say of each group what really happened."""
-        jobs = list(queryset.select_related("owner")[:500])
-        if "confirmed" not in request.POST:
-            open_jobs = [job for job in jobs if not job.is_terminal]
-            context = {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "title": "Cancel jobs",
-                "jobs": open_jobs,
-                "chips": [(console.chip(job), job) for job in open_jobs],
-                "ended": len(jobs) - len(open_jobs),
-            }
-            return TemplateResponse(request, "admin/jobs/job/cancel.html", context)
-        outcome = {"cancelled": 0, "asked to stop": 0, "already ended": 0}
-        reason = request.POST.get("reason", "").strip()[:200]
-        for job in jobs:
-            try:
-                now = services.cancel(job=job, by=cast(User, request.user), reason=reason)
-            except services.JobNotCancellable:
-                outcome["already ended"] += 1
-            else:
-                outcome["cancelled" if now.status == Status.CANCELLED else "asked to stop"] += 1
-        said = ", ".join(f"{count} {word}" for word, count in outcome.items() if count)
-        level = (
-            messages.SUCCESS
-            if outcome["cancelled"] + outcome["asked to stop"]
-            else messages.WARNING
-        )
-        text = f"Jobs: {said or 'none selected'}."
-        self.message_user(request, _with_link(text, jobs), level)
-        return None
 
-
-def _status_links(request: HttpRequest) -> list[dict[str, Any]]:
-    """The states as one-click filters that keep what else is filtered."""
-    links = []
-    for value, word in [("", "All"), *console.STATUS_WORDS.items()]:
-        query = request.GET.copy()
-        query.pop("p", None)
-        query.pop("status__exact", None)
-        if value:
-            query["status__exact"] = str(value)
-        links.append(
-            {
-                "word": word,
-                "url": f"?{query.urlencode()}",
-                "current": request.GET.get("status__exact", "") == value,
-            }
-        )
-    return links
-
-
-def _with_link(text: str, jobs: list[Job]) -> SafeString:
-    """A message with the way to what it is about: the one job, or those that were cancelled."""
-    if len(jobs) == 1:
-        url, word = reverse("admin:jobs_job_change", args=[jobs[0].pk]), "Open the job"
-    else:
-        url = f"{reverse('admin:jobs_job_changelist')}?status__exact={Status.CANCELLED}"
-        word = "Show cancelled jobs"
-    return format_html('{} <a class="td-link" href="{}">{}</a>', text, url, word)
+def _few(tags: list[str]) -> list[tuple[str]]:
+    """The first tags, and how many there are besides."""
+    more = [(f"+{len(tags) - 3}",)] if len(tags) > 3 else []
+    return [*((str(tag),) for tag in tags[:3]), *more]

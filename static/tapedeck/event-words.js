@@ -3,10 +3,20 @@
 import { plain } from "./ansi.js";
 import { bytes, clock, count, reasonWords, STATUS_WORDS } from "./words.js";
 
+function shortly(value) {
+  if (Array.isArray(value)) return value.length ? value.join(", ") : "none";
+  if (value === true || value === false) return value ? "yes" : "no";
+  const text = value !== null && typeof value === "object" ? "others" : String(value ?? "none");
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text || "none";
+}
+
 const WORDS = {
   "job.created": (data) => `Queued by ${data.ownerName}`,
   "job.state_changed": (data) => [STATUS_WORDS[data.status] ?? data.status, reasonWords(data.reason)].filter(Boolean).join(": "),
   "job.cancel_requested": (data) => `${data.by ?? "Somebody"} asked to cancel${data.reason ? `: ${data.reason}` : ""}`,
+  "job.cancel_forced": (data) => `${data.by ?? "Somebody"} had it killed at once`,
+  "job.metadata_edited": (data) => `${data.by} changed ${Object.entries(data.changes).map(([name, { from, to }]) => `${name} from ${shortly(from)} to ${shortly(to)}`).join(", ")}`,
+  "job.rerun_submitted": (data) => `${data.by} ran it again as job ${data.jobId}`,
   "job.progressed": (data) => `${data.done}${data.total ? ` of ${data.total}` : ""} ${data.unit ?? ""}`.trim(),
   "attempt.started": (data) => `Attempt ${data.number} started on ${data.worker}`,
   "attempt.ended": (data) => [`Attempt ${data.number} ${data.outcome.replaceAll("_", " ")}`, reasonWords(data.reason)].filter(Boolean).join(": "),

@@ -16,6 +16,7 @@ class JobFacts extends HTMLElement {
     this.#text("cancel", job.cancelRequestedAt ? `Cancelling was asked for${job.cancelReason ? `: ${job.cancelReason}` : "."}` : "");
     this.#text("attempt", `${job.attempt} of ${job.maxAttempts}`);
     this.#text("worker", job.worker || "–");
+    for (const button of this.querySelectorAll("[data-when]")) button.hidden = !button.dataset.when.split(" ").includes(job.status);
     const took = this.querySelector("td-duration");
     took.setAttribute("start", job.startedAt ?? "");
     took.setAttribute("end", job.finishedAt ?? "");

@@ -1,9 +1,12 @@
-// <job-list-live after="cursor">: keeps the states in the job list true, and says when there are new jobs.
+// <job-list-live after="cursor">: keeps the states in the job list and the numbers above it true, and
+// says when there are new jobs.
 
 import { make } from "./dom.js";
 import "./job-status.js";
 import { JobSocket } from "./job-socket.js";
 import { count, reasonWords } from "./words.js";
+
+const SETTLE_MS = 1500;
 
 class JobListLive extends HTMLElement {
   #socket = null;
@@ -19,9 +22,33 @@ class JobListLive extends HTMLElement {
 
   disconnectedCallback() {
     this.#socket?.close();
+    clearTimeout(this.#counted);
+  }
+
+  #counted = 0;
+
+  /** The numbers on the states' chips, read anew once the changes of a moment are over. */
+  #count() {
+    const nav = document.querySelector("[data-counts]");
+    if (!nav || this.#counted) return;
+    this.#counted = setTimeout(async () => {
+      this.#counted = 0;
+      try {
+        const answer = await fetch(nav.dataset.counts, { headers: { Accept: "application/json" } });
+        if (!answer.ok) return;
+        const counts = await answer.json();
+        for (const link of nav.querySelectorAll("[data-status]")) {
+          const number = link.querySelector("small");
+          if (number) number.textContent = counts[link.dataset.status];
+        }
+      } catch {
+        // Offline: the banner says so.
+      }
+    }, SETTLE_MS);
   }
 
   #take(event) {
+    this.#count();
     if (event.type === "job.created") {
       this.#added += 1;
       this.#link.textContent = `${count(this.#added, "new job")}. Show`;

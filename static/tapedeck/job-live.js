@@ -36,6 +36,10 @@ class JobLive extends HTMLElement {
       this.#job = { ...this.#job, progress: event.data, lastSeq: event.seq };
     } else if (event.type === "job.cancel_requested") {
       this.#job = { ...this.#job, cancelRequestedAt: event.at, cancelReason: event.data.reason, lastSeq: event.seq };
+    } else if (event.type === "job.cancel_forced") {
+      this.#job = { ...this.#job, cancelForcedAt: event.at, lastSeq: event.seq };
+    } else if (event.type === "job.metadata_edited") {
+      this.#job = { ...event.data.job, lastSeq: event.seq };
     } else {
       return;
     }
