@@ -306,6 +306,16 @@ UNFOLD = {
                         "link": reverse_lazy("admin:jobs_job_changelist"),
                     },
                     {
+                        "title": "Extractions",
+                        "icon": "table_view",
+                        "link": reverse_lazy("admin:documents_extractionrun_changelist"),
+                    },
+                    {
+                        "title": "Configurations",
+                        "icon": "schema",
+                        "link": reverse_lazy("admin:documents_configuration_changelist"),
+                    },
+                    {
                         "title": "Schedules",
                         "icon": "schedule",
                         "link": reverse_lazy("admin:jobs_schedule_changelist"),

@@ -63,4 +63,4 @@ class UploadAdmin(OfDocument):
 
 
 # Registers the pages of configurations and extractions.
-from documents import extraction_admin  # noqa: E402, F401
+from documents import configuration_admin, extraction_admin  # noqa: E402, F401

@@ -38,6 +38,7 @@ class Score:
     missed: int = 0
     tables_lost: int = 0
     rows_wrong: int = 0
+    named: int = 0
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     mistakes: list[str] = field(default_factory=list)
 
@@ -50,6 +51,11 @@ class Score:
     def recall(self) -> float:
         there = self.right + self.missed
         return self.right / there if there else 1.0
+
+    @property
+    def recall_of_named(self) -> float:
+        """Of the columns whose header says something: the others are to stay unmapped but for clear values."""
+        return self.right / self.named if self.named else 1.0
 
 
 def definitions() -> dict[str, Definition]:
@@ -79,6 +85,7 @@ def scored(layouts: list[Layout], *, threshold: float | None = None) -> Score:
             )
         for position, truth in enumerate(layout.truth):
             kind = layout.kinds[position]
+            score.named += truth is not None and kind in {"plain", "typo"}
             each = mapped.get(layout.first_column + position)
             said = each.field if each else None
             if said is not None and said == truth:
