@@ -1,10 +1,10 @@
-"""Logging in: bearer tokens for programs, and one lockout for them and the admin's form."""
+"""Logging in: who it is, and one lockout for programs and the admin's form."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
-from typing import Any, cast
+from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
@@ -12,25 +12,14 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed
-from rest_framework_simplejwt.serializers import TokenObtainPairSerializer
-from rest_framework_simplejwt.views import (
-    TokenBlacklistView,
-    TokenObtainPairView,
-    TokenRefreshView,
-)
 from unfold.forms import AuthenticationForm
 
-from config.models import LoginFailure
-from jobs.api.problem import Problem
-
-WINDOW = timedelta(minutes=15)
-# Of one account from one address; and of one address over all accounts. An account alone is
-# never locked, or anyone could lock its owner out.
-ACCOUNT_LIMIT = 5
-ADDRESS_LIMIT = 50
+from config import tickets
+from config.models import ACCOUNT_LIMIT, ADDRESS_LIMIT, WINDOW, LoginFailure
+from jobs import access, audit
+from jobs.api.authentication import BearerAuthentication
+from jobs.logins import Standing
 
 
 class LoginLocked(PermissionDenied):
@@ -75,12 +64,40 @@ class LockingBackend(ModelBackend):
         if locked_for_s(username=username, address=address, now=now):
             raise LoginLocked(LoginLocked.__doc__)
         # Counted before the password is checked: guesses sent at once are all counted.
-        for key in _keys(username, address):
-            LoginFailure.objects.count_one(key, now=now, window=WINDOW)
+        keys = _keys(username, address)
+        counts = {key: LoginFailure.objects.count_one(key, now=now, window=WINDOW) for key in keys}
         user = super().authenticate(request, username=username, password=password, **kwargs)
         if user is not None:
-            LoginFailure.objects.filter(key__in=_keys(username, address)).delete()
+            LoginFailure.objects.filter(key__in=keys).delete()
+        else:
+            _note_failure(username=username, address=address, keys=keys, counts=counts)
         return user
+
+
+def _note_failure(
+    *, username: str, address: str, keys: dict[str, int], counts: dict[str, int]
+) -> None:
+    """Put a failed login on record, and that it locks: of the locked ones nothing more is written."""
+    user = User.objects.filter(username=username).first()
+    LoginFailure.objects.filter(key__in=keys).update(address=address)
+    LoginFailure.objects.filter(key__in=keys, key__startswith="account:").update(user=user)
+    audit.record(
+        action="account.login",
+        by=None,
+        target=user,
+        outcome="refused",
+        # Never the name as it was typed: people type passwords into its field.
+        data={"why": "wrong password" if user else "no such account"},
+    )
+    for key, limit in keys.items():
+        if counts[key] == limit:
+            what = "account" if key.startswith("account:") else "address"
+            audit.record(
+                action=f"{what}.lock",
+                by=None,
+                target=user if what == "account" else None,
+                data={"address": address, "minutes": WINDOW.seconds // 60},
+            )
 
 
 class LoginForm(AuthenticationForm):
@@ -99,50 +116,43 @@ class LoginForm(AuthenticationForm):
         cleaned: dict[str, Any] = super().clean()
         return cleaned
 
-
-class LoginSerializer(TokenObtainPairSerializer):
-    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
-        request = self.context["request"]
-        wait_s = locked_for_s(
-            username=attrs[self.username_field],
-            address=_address(request),
-            now=timezone.now(),
-        )
-        if wait_s:
-            raise Problem(
-                status=429,
-                code="login_locked",
-                detail="Too many failed logins.",
-                headers={"Retry-After": str(wait_s)},
+    def confirm_login_allowed(self, user: Any) -> None:
+        """:raises ValidationError: the account has no role; that is on record too."""
+        if not access.may_see(user):
+            audit.record(
+                action="account.login",
+                by=user,
+                target=user,
+                outcome="refused",
+                data={"why": "no role"},
             )
-        return super().validate(attrs)
+            raise ValidationError(
+                "Your account has no role yet; an admin can give you one.", code="no_role"
+            )
+        super().confirm_login_allowed(user)
 
 
-class LoginView(TokenObtainPairView):
-    """POST {username, password} → {access, refresh}; 401 wrong, 429 after too many failures."""
-
-    _serializer_class = "config.accounts.LoginSerializer"
-
-
-class RefreshView(TokenRefreshView):
-    """POST {refresh} → {access, refresh}; the refresh token given is used up."""
-
-
-class LogoutView(TokenBlacklistView):
-    """POST {refresh} → 204; the refresh token is worth nothing from now on."""
-
-    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        super().post(request, *args, **kwargs)
-        return Response(status=204)
-
-
-def user_of_bearer(header: str) -> User:
-    """The user whose access token an `Authorization` header carries.
+def user_of_bearer(header: str) -> tuple[User, Standing]:
+    """The user whose access token an `Authorization` header carries, and what it rests on.
 
     :raises AuthenticationFailed: no bearer token, or one that is not valid (any more).
     """
-    tokens = JWTAuthentication()
+    tokens = BearerAuthentication()
     raw = tokens.get_raw_token(header.encode("latin1"))
     if raw is None:
         raise AuthenticationFailed("A bearer token is needed.")
-    return cast(User, tokens.get_user(tokens.get_validated_token(raw)))
+    token = tokens.get_validated_token(raw)
+    user = tokens.get_user(token)
+    return user, Standing.of_token(token, user)
+
+
+def user_of_ticket(text: str) -> tuple[User, Standing]:
+    """The user who was given this ticket, and what it rests on; the ticket is used up.
+
+    :raises AuthenticationFailed: no such ticket, or used, or late, or what it rests on has ended.
+    """
+    standing = tickets.use(text)
+    user = standing.user() if standing else None
+    if standing is None or user is None:
+        raise AuthenticationFailed("This ticket is not good (any more); get another one.")
+    return user, standing

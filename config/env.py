@@ -1,6 +1,8 @@
 """Reading settings from the environment; an unreadable value stops the start and names its variable."""
 
 import os
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from secrets import token_urlsafe
 
@@ -37,6 +39,29 @@ def env_int(name: str, default: int) -> int:
 
 def env_list(name: str) -> list[str]:
     return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
+
+
+PERIODS_S = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+
+
+def env_rate(name: str, default: str) -> tuple[int, int] | None:
+    """`300/min`, `5/h`, `10/30s` as (number, seconds); None for `off`."""
+    text = os.environ.get(name) or default
+    if text.strip().lower() == "off":
+        return None
+    match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{0,6})\s*(s|min|h|d)\s*", text)
+    if match is None or int(match[1]) < 1 or int(match[2] or 1) < 1:
+        raise ImproperlyConfigured(f"{name}={text!r} is no rate: use 300/min, 5/h or off.")
+    return int(match[1]), int(match[2] or 1) * PERIODS_S[match[3]]
+
+
+def env_networks(name: str, default: str = "") -> list[IPv4Network | IPv6Network]:
+    """Addresses and networks (CIDR), separated by commas."""
+    texts = (os.environ.get(name) or default).split(",")
+    try:
+        return [ip_network(text.strip()) for text in texts if text.strip()]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}. Use 10.0.0.0/8,192.168.1.7") from error
 
 
 def key_file(path: Path) -> str:

@@ -10,7 +10,15 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from config.env import env_bool, env_int, env_list, env_str, key_file
+from config.env import (
+    env_bool,
+    env_int,
+    env_list,
+    env_networks,
+    env_rate,
+    env_str,
+    key_file,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env_str("DATA_DIR") or BASE_DIR / "var").resolve()
@@ -35,6 +43,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+# Whose word on the client's address counts. With PUBLIC_URL a proxy on this machine is the rule.
+TRUSTED_PROXIES = env_networks("TRUSTED_PROXIES", "127.0.0.0/8,::1" if PUBLIC_URL else "")
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "SAMEORIGIN"
 # Plain http is the rule on loopback, where ./run listens; with PUBLIC_URL=https://… all of these hold.
@@ -54,7 +64,6 @@ INSTALLED_APPS = [
     "channels",
     "django_q",
     "rest_framework",
-    "rest_framework_simplejwt.token_blacklist",
     "csp",
     "jobs",
     "documents",
@@ -64,6 +73,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.requests.KnownRequests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.ContentSecurityPolicy",
@@ -216,7 +226,7 @@ AUTHENTICATION_BACKENDS = ["config.accounts.LockingBackend"]
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "jobs.api.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["jobs.api.permissions.ByRole"],
@@ -225,14 +235,26 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.FormParser",
         "rest_framework.parsers.MultiPartParser",
     ],
+    "DEFAULT_THROTTLE_CLASSES": ["jobs.api.throttles.ByScope"],
     "EXCEPTION_HANDLER": "jobs.api.problem.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+# How often each may be asked: by user, and by address where nobody is logged in.
+RATES = {
+    "login": env_rate("RATE_LOGIN", "30/min"),
+    "register": env_rate("RATE_REGISTER", "10/h"),
+    "submit": env_rate("RATE_SUBMIT", "300/min"),
+    "write": env_rate("RATE_WRITE", "1200/min"),
+    "read": env_rate("RATE_READ", "6000/min"),
+}
+REGISTRATION = env_bool("REGISTRATION", False)
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=10),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
-    "ROTATE_REFRESH_TOKENS": True,
-    "BLACKLIST_AFTER_ROTATION": True,
+    # Rotation is ours (config.tokens): a row for each login, not one for each token ever given.
+    "ROTATE_REFRESH_TOKENS": False,
+    "BLACKLIST_AFTER_ROTATION": False,
+    "UPDATE_LAST_LOGIN": False,
     # A changed password ends every token given out before.
     "CHECK_REVOKE_TOKEN": True,
 }

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from asgiref.sync import sync_to_async
 from channels.auth import AuthMiddlewareStack
@@ -17,7 +17,7 @@ from django.http.request import split_domain_port, validate_host
 from django.urls import re_path
 from rest_framework.exceptions import AuthenticationFailed
 
-from config.accounts import user_of_bearer
+from config.accounts import user_of_bearer, user_of_ticket
 from jobs.frames import EXTENSION
 
 Scope = MutableMapping[str, Any]
@@ -27,9 +27,9 @@ Application = Callable[..., Awaitable[None]]
 
 
 class SocketUser:
-    """Sets `scope["user"]`: of the bearer token where one is given, else of the session.
+    """Sets `scope["user"]`: of the bearer token or ticket where one is given, else of the session.
 
-    A bearer token is no ambient credential, so it may come from anywhere. The session cookie
+    Neither is an ambient credential, so they may come from anywhere. The session cookie
     is accepted only from a page of this very origin: a page on another port of the same host
     also sends it, and Channels' own validator compares host names only.
     """
@@ -41,10 +41,15 @@ class SocketUser:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name: value.decode("latin1") for name, value in scope["headers"]}
         bearer = headers.get(b"authorization", "")
-        if bearer:
+        ticket = parse_qs(scope.get("query_string", b"").decode("latin1")).get("ticket", [""])[-1]
+        if bearer or ticket:
             scope = dict(scope)
             try:
-                scope["user"] = await sync_to_async(user_of_bearer)(bearer)
+                if bearer:
+                    found = await sync_to_async(user_of_bearer)(bearer)
+                else:
+                    found = await sync_to_async(user_of_ticket)(ticket)
+                scope["user"], scope["standing"] = found
             except AuthenticationFailed:
                 scope["user"] = AnonymousUser()
             return await self.inner(scope, receive, send)

@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
-from config import accounts
 from jobs.api.problem import problem_response
 from recorder.trace_viewer import trace_viewer
 
@@ -17,9 +16,7 @@ def unknown_route(request: HttpRequest, _path: str) -> HttpResponse:
 
 
 api: list[URLPattern | URLResolver] = [
-    re_path(r"^auth/login/?$", accounts.LoginView.as_view(), name="api-login"),
-    re_path(r"^auth/refresh/?$", accounts.RefreshView.as_view(), name="api-refresh"),
-    re_path(r"^auth/logout/?$", accounts.LogoutView.as_view(), name="api-logout"),
+    path("", include("config.api.urls")),
     path("", include("jobs.urls")),
     path("", include("documents.api.extraction_urls")),
     path("", include("documents.urls")),

@@ -112,7 +112,7 @@ _commands: ContextVar[tuple[_Command, ...]] = ContextVar("tapedeck_commands", de
 
 
 def command(
-    action: str, *, target: str = "", says: Sequence[str] = ()
+    action: str, *, target: str = "", says: Sequence[str] = (), quiet: bool = False
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Make a verb atomic and put it on record: `done` with its effect, else `refused` or `failed`.
 
@@ -122,7 +122,8 @@ def command(
 
     An error of ours, or `PermissionDenied`, is a refusal; one of Python or the database a
     failure. Either is written after the rollback: of a verb inside a verb by the outer one, in
-    the inner one's name. What both would say is said once.
+    the inner one's name. What both would say is said once; a `quiet` verb leaves what was done
+    to the verbs inside it.
     """
 
     def decorate(verb: Callable[P, T]) -> Callable[P, T]:
@@ -144,7 +145,7 @@ def command(
                     result = verb(*args, **kwargs)
                     if not own.about.target_id and isinstance(result, models.Model):
                         own.about = _about(result)
-                    if not own.data.pop(_SAID_INSIDE, False):
+                    if not own.data.pop(_SAID_INSIDE, False) and not quiet:
                         _write(
                             action=own.action,
                             by=own.by,

@@ -14,6 +14,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from jobs import access
 from jobs.api.problem import Problem
 from jobs.frames import EXTENSION
+from jobs.logins import standing_of
 from jobs.subscriptions import AccessEnded, Selection, deliveries, select
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class JobEvents(AsyncWebsocketConsumer):
                 job=query.get("job", ""),
                 after=query.get("after", ""),
                 types=query.get("type", ""),
+                standing=standing_of(self.scope),
             )
         except Problem as problem:
             return await self._refuse(4000 + problem.status_code, str(problem.detail))

@@ -8,6 +8,9 @@ from django.db.models import F, Q
 
 from jobs import access
 from jobs.ids import uuid7
+from jobs.logins import Login as Login
+from jobs.preferences import Preferences as Preferences
+from jobs.throttling import ThrottleWindow as ThrottleWindow
 from jobs.trail import AuditEntry as AuditEntry
 
 

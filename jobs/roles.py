@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 # Apps whose models the roles share; of all else (users, settings of the console) only admins.
 WORK = frozenset({"jobs", "recorder", "ingestion", "documents"})
 # ... except these, which admins alone see and change.
-ADMINS_ONLY = frozenset({"jobs.auditentry"})
+ADMINS_ONLY = frozenset(
+    {"jobs.auditentry", "jobs.login", "jobs.preferences", "jobs.throttlewindow"}
+)
 # ... and these, which everyone may see and admins change.
 ADMINS_CHANGE = frozenset(
     {"jobs.worker", "jobs.kindpolicy", "jobs.idempotencykey", "jobs.start", "jobs.jobevent"}

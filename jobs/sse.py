@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,10 +10,12 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import AuthenticationFailed
-from rest_framework_simplejwt.authentication import JWTAuthentication
 
-from jobs import access
+from jobs import access, throttling
+from jobs.api.authentication import BearerAuthentication
 from jobs.api.problem import Problem, problem_response
+from jobs.api.throttles import caller_of
+from jobs.logins import Standing
 from jobs.subscriptions import AccessEnded, Selection, deliveries, select
 
 
@@ -27,9 +30,10 @@ async def job_events(request: HttpRequest) -> HttpResponseBase:
         refusal["Allow"] = "GET"
         return refusal
     try:
-        user = await sync_to_async(_user)(request)
+        user, standing = await sync_to_async(_caller)(request)
         selection = await sync_to_async(select)(
             user=user,
+            standing=standing,
             job=request.GET.get("job", ""),
             after=request.headers.get("Last-Event-ID") or request.GET.get("after", ""),
             types=request.GET.get("type", ""),
@@ -43,6 +47,8 @@ async def job_events(request: HttpRequest) -> HttpResponseBase:
             detail=str(problem.detail),
             errors=problem.errors,
         )
+        for name, value in problem.headers.items():
+            refusal[name] = value
         if problem.status_code == 401:
             refusal["WWW-Authenticate"] = 'Bearer realm="api"'
         return refusal
@@ -66,13 +72,13 @@ async def _stream(selection: Selection) -> AsyncIterator[bytes]:
         return
 
 
-def _user(request: HttpRequest) -> Any:
-    """Who asks: the bearer token's user, else the session's.
+def _caller(request: HttpRequest) -> tuple[Any, Standing]:
+    """Who asks, and what that rests on: the bearer token's user, else the session's.
 
-    :raises Problem: 401 nobody, 403 no role.
+    :raises Problem: 401 nobody, 403 no role, 429 too often.
     """
     try:
-        pair: Any = JWTAuthentication().authenticate(request)  # type: ignore[arg-type]
+        pair: Any = BearerAuthentication().authenticate(request)  # type: ignore[arg-type]
     except AuthenticationFailed as error:
         raise Problem(
             status=401, code="token_not_valid", detail="The token is not valid."
@@ -84,4 +90,13 @@ def _user(request: HttpRequest) -> Any:
         )
     if not access.may_see(user):
         raise Problem(status=403, code="permission_denied", detail="Your account has no role.")
-    return user
+    if wait_s := throttling.wait_s(scope="read", caller=caller_of(user)):
+        raise Problem(
+            status=429,
+            code="throttled",
+            detail="Too many requests.",
+            headers={"Retry-After": str(math.ceil(wait_s))},
+        )
+    if pair:
+        return user, Standing.of_token(pair[1], user)
+    return user, Standing.of_session(request.session, user)

@@ -14,6 +14,7 @@ from jobs import access, feed
 from jobs.api.problem import Problem
 from jobs.feed import BadCursor, Line, Position
 from jobs.frames import text_frame
+from jobs.logins import Standing
 from jobs.models import Job
 from jobs.tail import Hub, hub
 
@@ -67,6 +68,7 @@ class Selection:
     cursors: dict[UUID, int] | None
     position: Position | None = None
     types: frozenset[str] = frozenset()
+    standing: Standing | None = None
 
     def wants(self, line: Line) -> bool:
         return not self.types or line.type in self.types
@@ -82,11 +84,14 @@ class Selection:
         )
 
 
-def select(*, user: Any, job: str, after: str = "", types: str = "") -> Selection:
+def select(
+    *, user: Any, job: str, after: str = "", types: str = "", standing: Standing | None = None
+) -> Selection:
     """What `?job=…&after=…&type=…` asks for.
 
     `job` is one id, several with commas, or `*`; `after` the cursor of the last event that
-    the client has, in the shape that came with it.
+    the client has, in the shape that came with it. What the subscription rests on is `standing`;
+    without one, on the account.
 
     :raises Problem: 400 malformed, 404 a job that is not there or not the user's.
     """
@@ -110,7 +115,7 @@ def select(*, user: Any, job: str, after: str = "", types: str = "") -> Selectio
     heads = feed.read_heads(job_ids)
     if any(job_id in heads and seq > heads[job_id].last_seq for job_id, seq in cursors.items()):
         raise CursorAhead
-    return Selection(user.pk, cursors, None, wanted)
+    return Selection(user.pk, cursors, None, wanted, standing)
 
 
 def _job_ids(text: str) -> list[UUID]:
@@ -149,7 +154,7 @@ async def deliveries(selection: Selection) -> AsyncIterator[list[Delivery]]:
 
     Ends when every selected job has ended and was read to its end; `*` never ends.
 
-    :raises AccessEnded: the user was deactivated, or lost sight of a selected job.
+    :raises AccessEnded: the user was deactivated, logged out, or lost sight of a selected job.
     """
     reader = hub()
     if selection.cursors is not None:
@@ -166,7 +171,7 @@ async def deliveries(selection: Selection) -> AsyncIterator[list[Delivery]]:
 
 
 def _still_allowed(selection: Selection) -> bool:
-    user = get_user_model().objects.filter(pk=selection.user_id).first()
+    user = (selection.standing or Standing(user_id=selection.user_id)).user()
     if not access.may_see(user):
         return False
     # A job that was deleted is no loss of rights: it just ends.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import F, Q
 
@@ -17,6 +19,29 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
         if isinstance(obj, Job):
             mine = Q(job_id=obj.pk)
         return self.filter(mine).order_by("-id")
+
+    def matching(
+        self,
+        *,
+        actor: str = "",
+        action: str = "",
+        target_type: str = "",
+        target_id: str = "",
+        outcome: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> AuditQuerySet:
+        """Those that fit everything given; `action` ending in a dot fits all that begin so."""
+        exact = {
+            "actor_name": actor,
+            "target_type": target_type,
+            "target_id": target_id,
+            "outcome": outcome,
+            "at__gte": since,
+            "at__lt": until,
+            "action__startswith" if action.endswith(".") else "action": action,
+        }
+        return self.filter(**{name: value for name, value in exact.items() if value})
 
 
 class AuditEntry(models.Model):

@@ -7,16 +7,15 @@ import contextlib
 import logging
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Any
 from uuid import UUID
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.contrib.auth.models import User
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from jobs import access
+from jobs.logins import Standing, standing_of
 from jobs.models import Status
 from jobs.secrets import unseal
 from recorder.models import RecordingSession
@@ -65,6 +64,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     session_id: UUID
     viewer: str
+    may_control = False
     relay: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
@@ -136,6 +136,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         while True:
             place = await self._place()
             if place.address:
+                self.may_control = place.control
                 ticket = issue(
                     key=place.key,
                     viewer=self.viewer,
@@ -201,22 +202,20 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def _recheck(self) -> None:
         while True:
             await asyncio.sleep(RECHECK_S)
-            await self._place()
+            place = await self._place()
+            # The session's process was told once whether this viewer may take control.
+            if self.may_control and not place.control:
+                raise _Close(FORBIDDEN)
 
     async def _place(self) -> Place:
-        place: Place = await _find(
-            self.session_id, user_id=self.scope["user"].pk, web_session=self.scope.get("session")
-        )
+        place: Place = await _find(self.session_id, standing=standing_of(self.scope))
         return place
 
 
 @database_sync_to_async
-def _find(session_id: UUID, *, user_id: int, web_session: Any) -> Place:
+def _find(session_id: UUID, *, standing: Standing) -> Place:
     """:raises _Close: this user may not watch it (any more), or it has ended."""
-    # A logout deletes the session's row, a changed password its hash; a bearer token has no row.
-    if web_session is not None and not web_session.exists(web_session.session_key):
-        raise _Close(UNAUTHENTICATED)
-    user = User.objects.filter(pk=user_id, is_active=True).first()
+    user = standing.user()
     if user is None:
         raise _Close(UNAUTHENTICATED)
     if not access.may_see(user):

@@ -6,7 +6,7 @@ import factory
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from config.models import LoginFailure
+from config.models import LoginFailure, SocketTicket
 from documents.models import (
     Configuration,
     ConfigurationVersion,
@@ -30,6 +30,8 @@ from jobs.models import (
     Job,
     JobEvent,
     KindPolicy,
+    Login,
+    Preferences,
     Preset,
     RetentionRule,
     SavedTab,
@@ -38,6 +40,7 @@ from jobs.models import (
     Start,
     Tally,
     TallyMark,
+    ThrottleWindow,
     Worker,
 )
 from recorder.models import RecordingSession, Step
@@ -59,6 +62,45 @@ class LoginFailureFactory(factory.django.DjangoModelFactory[LoginFailure]):
     key = factory.Sequence(lambda n: f"user{n}")
     count = 1
     since = factory.LazyFunction(timezone.now)
+
+
+class SocketTicketFactory(factory.django.DjangoModelFactory[SocketTicket]):
+    class Meta:
+        model = SocketTicket
+
+    digest = factory.Sequence(lambda n: f"{n:064}")
+    user = factory.SubFactory(UserFactory)
+    created_at = factory.LazyFunction(timezone.now)
+    expires_at = factory.LazyFunction(timezone.now)
+
+
+class LoginFactory(factory.django.DjangoModelFactory[Login]):
+    """An open login. No token came from it."""
+
+    class Meta:
+        model = Login
+
+    user = factory.SubFactory(UserFactory)
+    created_at = factory.LazyFunction(timezone.now)
+    refreshed_at = factory.LazyFunction(timezone.now)
+    expires_at = factory.LazyFunction(timezone.now)
+    refresh_jti = factory.Sequence(lambda n: f"jti{n}")
+
+
+class PreferencesFactory(factory.django.DjangoModelFactory[Preferences]):
+    class Meta:
+        model = Preferences
+
+    user = factory.SubFactory(UserFactory)
+
+
+class ThrottleWindowFactory(factory.django.DjangoModelFactory[ThrottleWindow]):
+    class Meta:
+        model = ThrottleWindow
+
+    key = factory.Sequence(lambda n: f"read:user:{n}")
+    since = 0.0
+    used = 1
 
 
 class JobFactory(factory.django.DjangoModelFactory[Job]):

@@ -12,7 +12,6 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
-from rest_framework.views import exception_handler as drf_response
 
 from jobs.registry import InvalidOptions, UnknownKind
 from jobs.services import refusals
@@ -83,6 +82,9 @@ def problem_response(
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's `EXCEPTION_HANDLER`; None lets an unexpected error rise to Django, which logs it."""
+    # Late: the views module reads the settings, which name parsers that raise problems.
+    from rest_framework.views import exception_handler as drf_response
+
     error = _as_api_exception(error)
     plain = drf_response(error, dict(context))
     if plain is None or not isinstance(error, exceptions.APIException):

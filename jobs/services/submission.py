@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from jobs import access, audit, events, policies, registry
+from jobs import access, audit, events, policies, preferences, registry
 from jobs.models import IdempotencyKey, Job, Schedule
 from jobs.options import spelled_inside
 from jobs.queue import wake
@@ -122,6 +122,7 @@ def create(
         parent=parent,
         preset=preset,
         schedule=schedule,
+        shared=preferences.shares_new_jobs(by),
         priority=priority,
         queue=spec.queue,
         run_after=run_after,

@@ -53,6 +53,8 @@ def session_of(request: Request, session_id: UUID) -> RecordingSession:
 class SessionsView(APIView):
     """GET the recordings, newest first; POST starts one."""
 
+    throttle_scopes = {"POST": "submit"}
+
     def get(self, request: Request) -> Response:
         rows = sessions(request.user)
         given = request.query_params

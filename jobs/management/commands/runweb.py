@@ -38,9 +38,7 @@ class Command(BaseCommand):
             endpoints=[_endpoint(listening, options["port"])],
             ready_callable=ready,
             server_name="Tapedeck",
-            # Behind a TLS proxy, which settings trust only when PUBLIC_URL names one.
-            proxy_forwarded_address_header="X-Forwarded-For" if settings.HTTPS else None,
-            proxy_forwarded_proto_header="X-Forwarded-Proto" if settings.HTTPS else None,
+            # Forwarded headers are read by config.requests: Daphne takes the client's own word.
         ).run()
 
 
