@@ -172,7 +172,10 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg,misc]
     ) -> HttpResponse:
         """What a verb refuses is said on the page, and nothing of the form was saved."""
         try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            page: HttpResponse = super().changeform_view(
+                request, object_id, form_url, extra_context
+            )
+            return page
         except (people.LastAdmin, people.YourOwnAccount) as refused:
             messages.error(request, str(refused))
         except InvalidFields as refused:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from config.models import LoginFailure, SocketTicket
-from jobs import access, audit, preferences, roles
+from jobs import access, audit, roles
 from jobs.access import NotAllowed, Role
 from jobs.logins import Login
 from jobs.preferences import Preferences
@@ -263,12 +263,6 @@ def password_was_changed(*, user: User, by: User) -> None:
     """After the admin's own form changed it: end the account's tokens, and say who did it."""
     _end_tokens(user, why="password_changed")
     audit.record(action="user.set_password", by=by, target=user)
-
-
-def zone_of(user: Any) -> ZoneInfo | None:
-    """The time zone that `user` set, or None."""
-    name = preferences.of(user).time_zone
-    return ZoneInfo(name) if name else None
 
 
 def _check_admin(by: User) -> None:

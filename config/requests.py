@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 
 from config.proxies import client_address
-from jobs import audit, context
+from jobs import audit, context, preferences
 from jobs.context import Context, Via
 
 SAFE = {"GET", "HEAD", "OPTIONS", "TRACE"}
@@ -54,6 +56,36 @@ class KnownRequests:
                 await sync_to_async(_record)(request, response)
         response[context.HEADER] = here.request_id
         return response
+
+
+class PersonalTime:
+    """Pages of the console show times in the zone that the person set."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if iscoroutinefunction(self):
+            return self._call_async(request)
+        with timezone.override(_zone(request)):
+            return self.get_response(request)
+
+    async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
+        with timezone.override(await sync_to_async(_zone)(request)):
+            response: HttpResponseBase = await self.get_response(request)
+            return response
+
+
+def _zone(request: HttpRequest) -> ZoneInfo | None:
+    if not request.path_info.startswith("/admin/"):
+        return None
+    name = preferences.of_request(request).time_zone
+    return ZoneInfo(name) if name else None
 
 
 class KnownSockets:

@@ -13,6 +13,20 @@ from jobs import access, console, feed
 from jobs import dashboard as start_page
 from jobs.events import job_dto
 from jobs.models import Job
+from jobs.preferences import Preferences, of_request
+
+
+def theme(request: HttpRequest) -> str | None:
+    """The theme that this person set; None: as their system has it."""
+    set_to = of_request(request).theme
+    return None if set_to == Preferences.Theme.AUTO else set_to
+
+
+def personal(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: what the page's scripts need to know of this person's settings."""
+    if not request.path_info.startswith("/admin/"):
+        return {}
+    return {"person_time_zone": of_request(request).time_zone}
 
 
 def console_css(request: HttpRequest) -> str:

@@ -39,5 +39,15 @@ def of(user: Any) -> Preferences:
     return found or Preferences(user_id=user.pk)
 
 
+def of_request(request: Any) -> Preferences:
+    """Those of whoever sent `request`, read once for it; the defaults for nobody."""
+    kept: Preferences | None = getattr(request, "_tapedeck_preferences", None)
+    if kept is None:
+        user = getattr(request, "user", None)
+        kept = of(user) if user is not None and user.is_authenticated else Preferences()
+        request._tapedeck_preferences = kept
+    return kept
+
+
 def shares_new_jobs(user: Any) -> bool:
     return Preferences.objects.filter(user_id=user.pk, share_new_jobs=True).exists()

@@ -21,7 +21,17 @@ ADMINS_ONLY = frozenset(
 )
 # ... and these, which everyone may see and admins change.
 ADMINS_CHANGE = frozenset(
-    {"jobs.worker", "jobs.kindpolicy", "jobs.idempotencykey", "jobs.start", "jobs.jobevent"}
+    {
+        "jobs.worker",
+        "jobs.kindpolicy",
+        "jobs.idempotencykey",
+        "jobs.start",
+        "jobs.jobevent",
+        "jobs.retentionrule",
+        "jobs.drain",
+        "jobs.tally",
+        "jobs.tallymark",
+    }
 )
 OURS = WORK | {"config", "auth"}
 

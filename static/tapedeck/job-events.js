@@ -6,7 +6,7 @@ import { make } from "./dom.js";
 import { eventWords } from "./event-words.js";
 import { tree } from "./td-tree.js";
 import "./td-copy.js";
-import { count, timeOfDay } from "./words.js";
+import { absolute, count, timeOfDay } from "./words.js";
 
 const PAGE = 300;
 const KEPT = 20000;
@@ -127,7 +127,7 @@ class JobEvents extends HTMLElement {
     const summary = make(
       "summary",
       {},
-      make("time", { className: "td-event-at", dateTime: event.at, title: new Date(event.at).toLocaleString(), textContent: timeOfDay(event.at) }),
+      make("time", { className: "td-event-at", dateTime: event.at, title: absolute(new Date(event.at)), textContent: timeOfDay(event.at) }),
       make("span", { className: "td-event-words", textContent: eventWords(event) }),
       make("code", { className: "td-kind", textContent: event.type }),
     );
@@ -142,7 +142,7 @@ class JobEvents extends HTMLElement {
     const { cursor, ...raw } = event;
     const copy = make("td-copy", { attributes: { label: "Copy JSON" } });
     copy.source = () => JSON.stringify(raw, null, 2);
-    const about = [`Number ${event.seq}`, new Date(event.at).toLocaleString(), event.attempt ? `attempt ${event.attempt}` : "of no attempt"].join(" · ");
+    const about = [`Number ${event.seq}`, absolute(new Date(event.at)), event.attempt ? `attempt ${event.attempt}` : "of no attempt"].join(" · ");
     const shown = event.type === "log" ? make("pre", { className: "td-json", textContent: event.data.lines.map(plain).join("\n") }) : tree(event.data);
     return make("div", { className: "td-event-whole" }, make("div", { className: "td-event-about" }, make("span", { className: "td-quiet", textContent: about }), copy), shown);
   }

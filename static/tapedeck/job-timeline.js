@@ -3,7 +3,7 @@
 
 import { embedded, make } from "./dom.js";
 import { Spans } from "./job-spans.js";
-import { clock, count, reasonWords, TERMINAL, timeOfDay } from "./words.js";
+import { absolute, clock, count, reasonWords, TERMINAL, timeOfDay } from "./words.js";
 
 // Of each attempt; more than that nobody compares by eye.
 const ROWS = 150;
@@ -150,7 +150,7 @@ class JobTimeline extends HTMLElement {
       const share = at / seconds;
       // A word at the very end would hang over.
       if (share > 0.94) break;
-      const mark = make("span", { textContent: at ? `+${step < 1 ? `${at.toFixed(step < 0.1 ? 2 : 1)} s` : clock(at * 1000).replace(/\.0 s$/, " s")}` : "0", title: new Date(begin.getTime() + at * 1000).toLocaleString() });
+      const mark = make("span", { textContent: at ? `+${step < 1 ? `${at.toFixed(step < 0.1 ? 2 : 1)} s` : clock(at * 1000).replace(/\.0 s$/, " s")}` : "0", title: absolute(new Date(begin.getTime() + at * 1000)) });
       mark.style.left = `${share * 100}%`;
       marks.push(mark);
     }

@@ -1,6 +1,6 @@
 // <td-time datetime="ISO 8601">: a relative time that ages, with the absolute one on hover.
 
-import { ago } from "./words.js";
+import { absolute, ago } from "./words.js";
 
 const shown = new Set();
 setInterval(() => {
@@ -27,7 +27,7 @@ class TdTime extends HTMLElement {
     const at = new Date(this.getAttribute("datetime"));
     if (Number.isNaN(at.getTime())) return;
     this.textContent = ago(at);
-    this.title = at.toLocaleString();
+    this.title = absolute(at);
   }
 }
 

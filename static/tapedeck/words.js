@@ -53,8 +53,16 @@ export function count(number, word) {
   return `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
 }
 
+// The zone that this person set, or undefined: the browser's own.
+export const timeZone = document.querySelector('meta[name="tapedeck-time-zone"]')?.content;
+
+const clockOfZone = new Intl.DateTimeFormat("en-GB", { timeZone, hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
+
 export function timeOfDay(iso) {
-  const at = new Date(iso);
-  const two = (value, width = 2) => String(value).padStart(width, "0");
-  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${two(at.getMilliseconds(), 3)}`;
+  return clockOfZone.format(new Date(iso));
+}
+
+// Date and time in full, with the zone's name where the person chose one.
+export function absolute(date) {
+  return date.toLocaleString(undefined, timeZone ? { timeZone, dateStyle: "medium", timeStyle: "long" } : undefined);
 }
