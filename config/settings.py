@@ -326,6 +326,11 @@ UNFOLD = {
                         "link": reverse_lazy("admin:recorder_recordingsession_changelist"),
                     },
                     {
+                        "title": "Documents",
+                        "icon": "description",
+                        "link": reverse_lazy("admin:documents_document_changelist"),
+                    },
+                    {
                         "title": "Jobs",
                         "icon": "list_alt",
                         "link": reverse_lazy("admin:jobs_job_changelist"),
