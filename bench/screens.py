@@ -216,6 +216,8 @@ def shoot(
         "edit": f"/admin/jobs/job/{made['queued']}/edit/",
         "kinds": "/admin/jobs/job/new/",
         "new-job": "/admin/jobs/job/new/?kind=demo.crawl&preset=Nightly",
+        "system": "/admin/jobs/worker/system/",
+        "schedules": "/admin/jobs/schedule/",
         "workers": "/admin/jobs/worker/",
     }
     out.mkdir(parents=True, exist_ok=True)

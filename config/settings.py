@@ -366,6 +366,11 @@ UNFOLD = {
                         "link": reverse_lazy("admin:jobs_retentionrule_changelist"),
                     },
                     {
+                        "title": "System",
+                        "icon": "monitor_heart",
+                        "link": reverse_lazy("admin:jobs_system"),
+                    },
+                    {
                         "title": "Workers",
                         "icon": "memory",
                         "link": reverse_lazy("admin:jobs_worker_changelist"),

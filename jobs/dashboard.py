@@ -15,9 +15,9 @@ from django.db import connection
 from django.db.models import Q
 from django.urls import reverse
 
-from jobs import console
+from jobs import access, console
 from jobs.events import time_dto
-from jobs.models import Job, Status, Worker
+from jobs.models import Job, Schedule, Status, Worker
 
 HOURS = 24
 # Of one state in one hour; where there are more, the chart says "2,000+".
@@ -28,8 +28,7 @@ FAILED_GROUPS = 5
 # Due jobs that are looked at to find which queue waits for how long.
 QUEUED_READ = 1_000
 WORKERS_SHOWN = 24
-DISK_WARN_BYTES = 1_000_000_000
-QUEUE_WARN_S = 300
+PAUSED_SHOWN = 5
 
 
 def overview(user: Any, *, now: datetime) -> dict[str, Any]:
@@ -49,7 +48,7 @@ def overview(user: Any, *, now: datetime) -> dict[str, Any]:
     return {
         "figures": {**console.summary(user, now=now), "oldestQueuedAt": time_dto(oldest)},
         "chart": chart(user, now=now),
-        "attention": [*_installation(waits, now), *_failures(user, now)],
+        "attention": [*_installation(waits, now), *_failures(user, now), *_paused(user)],
         "workers": [_worker(worker, worker.job_id in seen) for worker in workers[:WORKERS_SHOWN]],
         "moreWorkers": len(workers) > WORKERS_SHOWN,
     }
@@ -114,11 +113,11 @@ def _installation(waits: dict[str, datetime], now: datetime) -> Iterator[dict[st
                 "bad",
                 f"No worker serves the queue {queue}, so its jobs do not start.",
                 todo="Start them with ./run, or look at what it prints.",
-                url=reverse("admin:jobs_worker_changelist"),
-                link="Workers",
+                url=reverse("admin:jobs_system"),
+                link="System",
             )
     for queue, since in sorted(waits.items()):
-        if queue in alive and (now - since).total_seconds() > QUEUE_WARN_S:
+        if queue in alive and (now - since).total_seconds() > settings.QUEUE_WARN_S:
             yield _note(
                 "warn",
                 f"The queue {queue} is behind: a job has been waiting for "
@@ -128,7 +127,7 @@ def _installation(waits: dict[str, datetime], now: datetime) -> Iterator[dict[st
                 link="Queued jobs",
             )
     free = shutil.disk_usage(settings.DATA_DIR).free
-    if free < DISK_WARN_BYTES:
+    if free < settings.DISK_WARN_MB * 1024 * 1024:
         yield _note(
             "bad",
             f"Only {free // 1_000_000:,} MB are free where files are kept.",
@@ -157,6 +156,22 @@ def _failures(user: Any, now: datetime) -> Iterator[dict[str, Any]]:
             at=newest[kind, reason],
             url=f"{reverse('admin:jobs_job_changelist')}?{query}",
             link="Show them" if count > 1 else "Show it",
+        )
+
+
+def _paused(user: Any) -> Iterator[dict[str, Any]]:
+    paused = Schedule.objects.filter(paused=True).order_by("id")
+    if not access.is_admin(user):
+        paused = paused.filter(owner_id=user.pk)
+    found = list(paused.values_list("name", flat=True)[: PAUSED_SHOWN + 1])
+    if found:
+        more = " and more" if len(found) > PAUSED_SHOWN else ""
+        word = "Paused schedules" if len(found) > 1 else "Paused schedule"
+        yield _note(
+            "info",
+            f"{word}: {', '.join(found[:PAUSED_SHOWN])}{more}.",
+            url=f"{reverse('admin:jobs_schedule_changelist')}?paused__exact=1",
+            link="Show",
         )
 
 

@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from jobs import console, drains, system
+from jobs import access, console, drains, system
 from jobs.admin.base import ReadOnly
 from jobs.models import Drain, Worker
 from jobs.services.refusals import ActionRefused, InvalidFields
@@ -38,7 +38,10 @@ def _try(request: HttpRequest, what: object, word: str, verb: Callable[[], objec
 class DrainsWorkers(ReadOnly):
     """The actions that the list of workers has besides."""
 
-    @admin.action(description="Drain these workers", permissions=["view"])
+    def has_drain_permission(self, request: HttpRequest) -> bool:
+        return access.is_admin(request.user)
+
+    @admin.action(description="Drain these workers", permissions=["drain"])
     def drain_workers(self, request: HttpRequest, queryset: QuerySet[Worker]) -> None:
         by = cast(User, request.user)
         for worker in queryset:
@@ -49,7 +52,7 @@ class DrainsWorkers(ReadOnly):
                 lambda worker=worker: drains.drain(by=by, worker=worker),  # type: ignore[misc]
             )
 
-    @admin.action(description="Drain their whole clusters", permissions=["view"])
+    @admin.action(description="Drain their whole clusters", permissions=["drain"])
     def drain_clusters(self, request: HttpRequest, queryset: QuerySet[Worker]) -> None:
         by = cast(User, request.user)
         for queue, host in sorted(set(queryset.values_list("queue", "host"))):
@@ -60,7 +63,7 @@ class DrainsWorkers(ReadOnly):
                 lambda queue=queue, host=host: drains.drain(by=by, queue=queue, host=host),  # type: ignore[misc]
             )
 
-    @admin.action(description="Resume these workers", permissions=["view"])
+    @admin.action(description="Resume these workers", permissions=["drain"])
     def resume_workers(self, request: HttpRequest, queryset: QuerySet[Worker]) -> None:
         by = cast(User, request.user)
         rows = list(Drain.objects.all())
@@ -97,6 +100,9 @@ class DrainAdmin(ReadOnly):
     show_facets = admin.ShowFacets.NEVER
     actions = ("resume",)
 
+    def has_drain_permission(self, request: HttpRequest) -> bool:
+        return access.is_admin(request.user)
+
     @admin.display(description="Drained")
     def what(self, row: Drain) -> str:
         return str(row).capitalize()
@@ -105,7 +111,7 @@ class DrainAdmin(ReadOnly):
     def asked(self, row: Drain) -> str:
         return console.when(row.asked_at)
 
-    @admin.action(description="Resume", permissions=["view"])
+    @admin.action(description="Resume", permissions=["drain"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Drain]) -> None:
         for row in queryset:
             _try(

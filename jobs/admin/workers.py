@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -12,11 +14,12 @@ from django.utils.safestring import SafeString
 
 from jobs import console, system
 from jobs.admin.drains import STATE_WORDS, DrainsWorkers
-from jobs.models import Worker
+from jobs.admin.system_page import SystemPage
+from jobs.models import Job, Worker
 
 
 @admin.register(Worker)
-class WorkerAdmin(DrainsWorkers):
+class WorkerAdmin(SystemPage, DrainsWorkers):  # type: ignore[misc]  # the theme's own bases disagree
     list_display = ("name", "queue", "host", "pid", "state", "doing", "started", "seen", "alive")
     actions = ("drain_workers", "drain_clusters", "resume_workers")
     list_display_links = None
@@ -26,7 +29,11 @@ class WorkerAdmin(DrainsWorkers):
     show_facets = admin.ShowFacets.NEVER
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
-        return system.worker_rows()
+        seen = Job.objects.visible_to(request.user).filter(pk=OuterRef("job_id"))
+        return system.worker_rows().annotate(shows_job=Exists(seen))
+
+    def get_urls(self) -> list[Any]:
+        return [*self.system_urls(), *super().get_urls()]
 
     @admin.display(description="State")
     def state(self, worker: Worker) -> str:
@@ -36,6 +43,8 @@ class WorkerAdmin(DrainsWorkers):
     def doing(self, worker: Worker) -> str | SafeString:
         if worker.job is None:
             return "idle"
+        if not getattr(worker, "shows_job", False):
+            return "a job of somebody else"
         url = reverse("admin:jobs_job_change", args=[worker.job_id])
         return format_html('<a href="{}">{}</a>', url, worker.job)
 
