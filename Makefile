@@ -1,4 +1,4 @@
-.PHONY: setup check format test lock
+.PHONY: setup check format test lock schema
 
 setup:            ## .venv with everything a developer needs
 	.ci/setup requirements-dev.lock
@@ -17,3 +17,6 @@ lock:             ## write the three locks anew (needs uv)
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header -p 3.11 pyproject.toml -o requirements.lock
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header -p 3.11 pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header -p 3.11 pyproject.toml --group dev --group bench -c requirements-dev.lock -o requirements-bench.lock
+
+schema:           ## docs/openapi.yaml anew, from the views; refuses a view that does not describe itself
+	.venv/bin/python manage.py spectacular --file docs/openapi.yaml --validate --fail-on-warn

@@ -21,50 +21,20 @@ KEEP_EVERY = 20
 KEEP_ALL_BELOW = 200_000
 
 
-class Client(asyncio.Protocol):
-    """Reads numbers and times from what the server sends; frames are not taken apart."""
+class Link(asyncio.Protocol):
+    """One connection of a client; what comes by an old one is not the client's any more."""
 
-    def __init__(self, crowd: "Crowd", first: int) -> None:
-        self.crowd = crowd
-        self.last = first
-        self.lost = self.repeated = self.received = 0
-        self.open = False
-        self.dropped_by_us = False
+    def __init__(self, client: "Client") -> None:
+        self._client = client
         self._rest = b""
-        self._transport: asyncio.Transport | None = None
-
-    async def connect(self) -> None:
-        """Until it works: the server may be starting again."""
-        while True:
-            try:
-                await asyncio.get_running_loop().create_connection(
-                    lambda: self, "127.0.0.1", self.crowd.options.port
-                )
-            except OSError:
-                await asyncio.sleep(0.1)
-                continue
-            for _ in range(600):
-                if self.open or self._transport is None:
-                    break
-                await asyncio.sleep(0.05)
-            if self.open:
-                return
-            await asyncio.sleep(0.1)
+        self.open = False
+        self.transport: asyncio.Transport | None = None
+        self.opened_or_lost = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._rest = b""
-        options = self.crowd.options
-        path = options.path
-        if options.resume and (self.received or self.last):
-            path += f"&after={self.last}"
-        authorization = f"Authorization: Bearer {options.token}\r\n" if options.token else ""
-        transport.write(
-            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{options.port}\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n{authorization}"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-        )
+        self.transport = transport
+        transport.write(self._client.request())
 
     def data_received(self, data: bytes) -> None:
         data = self._rest + data
@@ -74,35 +44,83 @@ class Client(asyncio.Protocol):
                 self._rest = head
                 return
             if b" 101 " not in head.partition(b"\r\n")[0]:
-                assert self._transport is not None
-                self._transport.abort()
+                self.close()
                 return
             self.open = True
+            self.opened_or_lost.set()
         end = 0
-        now = time.time()
-        crowd = self.crowd
         for match in EVENT.finditer(data):
             end = match.end()
-            seq = int(match.group(1))
-            self.received += 1
-            if seq <= self.last:
-                self.repeated += 1
-                continue
-            if self.last and seq > self.last + 1:
-                self.lost += seq - self.last - 1
-            self.last = seq
-            crowd.heard(now - float(match.group(2)))
+            self._client.heard(self, int(match.group(1)), float(match.group(2)))
         self._rest = data[end:][-2_000:]
 
     def connection_lost(self, error: Exception | None) -> None:
         self.open = False
-        self._transport = None
-        if not self.crowd.over:
-            self.crowd.reconnect(self)
+        self.opened_or_lost.set()
+        self._client.lost_link(self)
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class Client:
+    """Reads numbers and times from what the server sends; frames are not taken apart."""
+
+    def __init__(self, crowd: "Crowd", first: int) -> None:
+        self._crowd = crowd
+        self._link: Link | None = None
+        self.last = first
+        self.lost = self.repeated = self.received = 0
+
+    def request(self) -> bytes:
+        options = self._crowd.options
+        path = options.path
+        if options.resume and self.last:
+            path += f"&after={self.last}"
+        authorization = f"Authorization: Bearer {options.token}\r\n" if options.token else ""
+        return (
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{options.port}\r\nUpgrade: websocket\r\n"
+            f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n{authorization}"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        ).encode()
+
+    async def connect(self) -> None:
+        """Until it works: the server may be starting again."""
+        loop = asyncio.get_running_loop()
+        while True:
+            link = Link(self)
+            try:
+                await loop.create_connection(lambda: link, "127.0.0.1", self._crowd.options.port)  # noqa: B023
+                await asyncio.wait_for(link.opened_or_lost.wait(), 60)
+            except (OSError, TimeoutError):
+                link.close()
+            if link.open:
+                self._link = link
+                return
+            await asyncio.sleep(0.1)
+
+    def heard(self, link: Link, seq: int, sent: float) -> None:
+        if self._link not in (None, link):
+            return
+        self.received += 1
+        if seq <= self.last:
+            self.repeated += 1
+            return
+        if self.last and seq > self.last + 1:
+            self.lost += seq - self.last - 1
+        self.last = seq
+        self._crowd.heard(time.time() - sent)
+
+    def lost_link(self, link: Link) -> None:
+        if link is self._link and not self._crowd.over:
+            self._link = None
+            self._crowd.reconnect(self)
 
     def drop(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        """Cut this client off, if it is connected."""
+        if self._link is not None:
+            self._link.close()
 
 
 class Crowd:

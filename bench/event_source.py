@@ -1,4 +1,4 @@
-"""A running job that reports: emits events at a rate, or as fast as it can; prints the last number.
+"""A running job that reports: emits events at a rate, or as fast as it can; prints `began` and the last number.
 
     python -m bench.event_source --job ID --rate 5 --seconds 10
 
@@ -50,7 +50,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--job", default="")
     parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--first", type=int, default=0)
     return parser.parse_args(arguments)
 
 
@@ -64,8 +63,9 @@ def main() -> None:
 
     options = parse(None)
     job_id = UUID(options.job)
+    print("began", flush=True)
     pace = Pace(rate=options.rate, seconds=options.seconds)
-    last = options.first
+    last = 0
     while pace.goes_on():
         event = events.emit(
             job_id=job_id,

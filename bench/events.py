@@ -17,13 +17,13 @@ import signal
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import IO, Any
 
 from bench.installation import ROOT, Installation, wait_for
@@ -149,19 +149,25 @@ class Crowd:
         return figures
 
 
-def publish(system: System, *, rate: float, seconds: float, first: int = 0) -> int:
-    """Send events; the number of the last one."""
-    arguments = ["--rate", str(rate), "--seconds", str(seconds), "--first", str(first)]
+def publish(
+    system: System, *, rate: float, seconds: float, meanwhile: Callable[[], None] | None = None
+) -> int:
+    """Send events, and do `meanwhile` once they flow; the number of the last one."""
+    arguments = ["--rate", str(rate), "--seconds", str(seconds)]
     arguments += ["--job", system.job_id] if system.job_id else []
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, *system.source, *arguments],
         cwd=ROOT,
         env={**os.environ, **system.environment},
-        check=True,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    return int(done.stdout)
+    ) as source:
+        assert source.stdout is not None
+        if source.stdout.readline().strip() != "began":
+            raise SystemExit(f"{system.name}: nothing was published.")
+        if meanwhile is not None:
+            meanwhile()
+        return int(source.stdout.readline())
 
 
 def main() -> int:
@@ -245,8 +251,6 @@ def build(installation: Installation, redis: Redis, database: str) -> list[Syste
 def ours(
     installation: Installation, name: str, user: Any, token: str, environment: dict[str, str]
 ) -> System:
-    from datetime import timedelta
-
     from django.utils import timezone
 
     from jobs.models import Job, Status
@@ -354,12 +358,12 @@ def faults(systems: list[System], redis: Redis, options: argparse.Namespace) -> 
             with crowd(
                 system, clients=20, drop_every=0.05 if fault == "reconnects" else 0
             ) as watching:
-                breaker = threading.Thread(
-                    target=_break, args=(fault, system, redis, options.seconds)
+                last = publish(
+                    system,
+                    rate=50,
+                    seconds=options.seconds,
+                    meanwhile=partial(_break, fault, system, redis, options.seconds),
                 )
-                breaker.start()
-                last = publish(system, rate=50, seconds=options.seconds)
-                breaker.join()
                 figures = watching.stop(last)
             print(
                 f"{fault:<16} {system.name:<34} {figures['lost']:>6.0f} lost, "

@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+from config.core import CORE
 from config.env import (
     env_bool,
     env_int,
@@ -50,7 +51,12 @@ X_FRAME_OPTIONS = "SAMEORIGIN"
 # Plain http is the rule on loopback, where ./run listens; with PUBLIC_URL=https://… all of these hold.
 SILENCED_SYSTEM_CHECKS = (
     [] if HTTPS else ["security.W004", "security.W008", "security.W012", "security.W016"]
-) + ["security.W019"]
+) + [
+    "security.W019",
+    # Views that do not describe themselves: tests/jobs/test_openapi.py names them.
+    "drf_spectacular.W001",
+    "drf_spectacular.W002",
+]
 
 INSTALLED_APPS = [
     "daphne",
@@ -64,6 +70,8 @@ INSTALLED_APPS = [
     "channels",
     "django_q",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "csp",
     "jobs",
     "documents",
@@ -78,6 +86,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.ContentSecurityPolicy",
     "config.middleware.ApiProblems",
+    "config.middleware.CoreAlone",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -225,8 +234,14 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 AUTHENTICATION_BACKENDS = ["config.accounts.LockingBackend"]
+# False: /api/ has jobs and what one needs for them, and no more (config/core.py, docs/api.md).
+EXTENDED_API = env_bool("EXTENDED_API", True)
+CORE_ROUTES = CORE
 REST_FRAMEWORK = {
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "jobs.api.rendering.BrowsablePages",
+    ],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "jobs.api.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
@@ -238,6 +253,8 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.MultiPartParser",
     ],
     "DEFAULT_THROTTLE_CLASSES": ["jobs.api.throttles.ByScope"],
+    "DEFAULT_SCHEMA_CLASS": "jobs.api.schema.Described",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "jobs.api.rendering.JsonUnlessBrowser",
     "EXCEPTION_HANDLER": "jobs.api.problem.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -250,6 +267,28 @@ RATES = {
     "read": env_rate("RATE_READ", "6000/min"),
 }
 REGISTRATION = env_bool("REGISTRATION", False)
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Tapedeck",
+    "DESCRIPTION": "Jobs, recordings, accounts and the state of this installation. See docs/api.md.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["jobs.api.permissions.ByRole"],
+    "SCHEMA_PATH_PREFIX": "/api",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": False},
+    "ENUM_NAME_OVERRIDES": {
+        "JobStatus": "jobs.models.Status",
+        "Outcome": "jobs.models.Attempt.Outcome",
+    },
+    "PREPROCESSING_HOOKS": ["jobs.api.schema.offered"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "jobs.api.schema.finished",
+    ],
+}
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=10),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=7),

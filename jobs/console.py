@@ -40,6 +40,7 @@ REASON_WORDS: dict[str, str] = {
     Reason.STORAGE_FULL: "No space was left for the job's files.",
     Reason.UNKNOWN_KIND: "This installation does not know this kind of job any more.",
     Reason.INVALID_OPTIONS: "The stored options could not be opened.",
+    Reason.QUEUE_TIMED_OUT: "It waited in the queue longer than its kind may.",
     "not_verified": "The recording was saved, but its replay does not pass.",
 }
 

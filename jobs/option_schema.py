@@ -11,7 +11,7 @@ from django.core import validators as django_validators
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from jobs.options import camel
+from jobs.options import camel, default_of
 
 Field = serializers.Field[Any, Any, Any, Any]
 
@@ -124,16 +124,6 @@ def _pattern(field: Field) -> str:
         if isinstance(validator, django_validators.RegexValidator):
             return str(getattr(validator.regex, "pattern", validator.regex))
     return ""
-
-
-def default_of(field: Field) -> Any:
-    """The default as JSON, called where it is callable; `empty` where there is none."""
-    value = field.default
-    if value is empty:
-        return empty
-    if callable(value):
-        value = value()
-    return value if value is None else field.to_representation(value)
 
 
 @dataclass(frozen=True, kw_only=True)

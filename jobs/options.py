@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.fields import empty
 from rest_framework.utils.serializer_helpers import ReturnDict
 
 from jobs.registry import InvalidOptions
@@ -69,6 +70,10 @@ def validated(declared: Declared, raw: Mapping[str, Any], *, partial: bool = Fal
         except SecretUnreadable as error:
             errors[spelled[name]] = [str(error)]
             del given[name]
+    if not partial:
+        # What a job was given by default may not pass as input (an empty text, say), and a rerun
+        # or an edit gives it back: it means the default still.
+        given = {name: value for name, value in given.items() if value != default_of(fields[name])}
     serializer = declared(data=given, partial=partial)
     if not serializer.is_valid():
         problems: ReturnDict[str, Any] = serializer.errors
@@ -124,6 +129,16 @@ def has_secret(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(has_secret(inner) for inner in value.values())
     return isinstance(value, list) and any(has_secret(inner) for inner in value)
+
+
+def default_of(field: serializers.Field[Any, Any, Any, Any]) -> Any:
+    """The default as JSON, called where it is callable; `empty` where there is none."""
+    value = field.default
+    if value is empty:
+        return empty
+    if callable(value):
+        value = value()
+    return value if value is None else field.to_representation(value)
 
 
 def _sealed_leaves(value: Any) -> Any:

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     timed_out          failed     the attempt ran longer than `timeoutS`
     storage_full       failed     no space left for an artifact or the work folder
     unknown_kind       failed     no file of this installation registers the kind any more
+    queue_timed_out    failed     it waited in the queue longer than its kind may
     invalid_options    failed     the stored options can not be opened (sealed with another key)
     ================== ========== ================================================================
     """
@@ -35,3 +36,4 @@ class Reason(StrEnum):
     STORAGE_FULL = "storage_full"
     UNKNOWN_KIND = "unknown_kind"
     INVALID_OPTIONS = "invalid_options"
+    QUEUE_TIMED_OUT = "queue_timed_out"

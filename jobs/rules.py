@@ -100,7 +100,7 @@ class Start(models.Model):
     at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["at"], name="start_at")]
+        indexes = [models.Index(fields=["kind", "at"], name="start_kind_at")]
         ordering = ["-at", "-id"]
 
     def __str__(self) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
 from jobs import console, registry
 from jobs.models import Job, JobQuerySet, Status, Worker
+from jobs.queue import limits
 from jobs.reasons import Reason
 
 
@@ -32,7 +35,7 @@ def why_waiting(*, job: Job, now: datetime) -> list[str]:
     workers, busy = alive.count(), alive.filter(job__isnull=False).count()
     if not workers:
         said.append(f"No worker serves the queue {job.queue}. Start Tapedeck's workers with ./run.")
-    said += _limits(job)
+    said += [hold.message for hold in held_back(job=job)]
     if said:
         return said
     ahead = console.capped_count(_ahead(job, now))
@@ -49,17 +52,54 @@ def _ahead(job: Job, now: datetime) -> JobQuerySet:
     return Job.objects.filter(before, due, status=Status.QUEUED, queue=job.queue)
 
 
-def _limits(job: Job) -> list[str]:
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """One thing that keeps a queued job from starting: a stable code, and words."""
+
+    code: str
+    message: str
+    until: datetime | None = None
+
+
+def waiting_for(*, job: Job, now: datetime) -> list[Waiting]:
+    """What keeps `job` from starting at `now`, for programs; empty if it is not queued.
+
+    Codes: run_after, retrying, no_worker, unknown_kind, and those of `held_back`; of a job that
+    nothing holds back, waiting_for_worker.
+    """
+    if job.status != Status.QUEUED:
+        return []
+    found = []
+    if job.run_after is not None and job.run_after > now:
+        code = "retrying" if job.reason == Reason.RETRYING else "run_after"
+        text = f"Not before {_clock(job.run_after)}."
+        found.append(Waiting(code=code, message=text, until=job.run_after))
+    seen = now - timedelta(seconds=console.ALIVE_S)
+    if not Worker.objects.filter(queue=job.queue, seen_at__gte=seen).exists():
+        text = f"No worker serves the queue {job.queue}."
+        found.append(Waiting(code="no_worker", message=text))
+    found += held_back(job=job)
+    return found or [
+        Waiting(code="waiting_for_worker", message="It is next when a worker is free.")
+    ]
+
+
+def held_back(*, job: Job) -> list[Waiting]:
+    """The limits that this job waits for, by the same count as the claim's.
+
+    Codes: waiting_for_slot (its kind's concurrency), waiting_for_user_slot, rate, user_rate, each
+    also with `all_` before it where it is the limit of all kinds together; unknown_kind.
+    """
     try:
-        limit = registry.get(job.kind).concurrency
+        registry.get(job.kind)
     except registry.UnknownKind:
-        return ["This installation does not know this kind of job any more."]
-    if limit is None:
-        return []
-    running = Job.objects.filter(status=Status.RUNNING, kind=job.kind)[: limit + 1].count()
-    if running < limit:
-        return []
-    return [f"As many jobs of the kind {job.kind} are running as may at once ({limit})."]
+        text = "This installation does not know this kind of job any more."
+        return [Waiting(code="unknown_kind", message=text)]
+    with connection.cursor() as cursor:
+        return [
+            Waiting(code=code, message=text)
+            for code, text in limits.reasons(cursor=cursor, job=job)
+        ]
 
 
 def _clock(at: datetime) -> str:

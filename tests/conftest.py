@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.db.models.signals import post_save
 
+from jobs import policies
 from tests.fixtures.database import (
     _postgres_ready,
     database,
@@ -68,6 +69,12 @@ def _audit_can_be_emptied(request: pytest.FixtureRequest) -> Iterator[None]:
     request.getfixturevalue("transactional_db")  # first, so that the table is emptied after this
     yield
     empty_audit(connection)
+
+
+@pytest.fixture(autouse=True)
+def _own_policies() -> None:
+    """No test goes by the policies that an earlier one left in this process's memory."""
+    policies.forget()
 
 
 def pytest_configure() -> None:

@@ -33,6 +33,7 @@ django.setup()
 from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402
 from channels.layers import get_channel_layer  # noqa: E402
 from channels.routing import ProtocolTypeRouter  # noqa: E402
+from redis.exceptions import RedisError  # noqa: E402
 
 GROUP = "events"
 
@@ -56,13 +57,14 @@ def main() -> None:
     async def publish() -> None:
         layer = get_channel_layer()
         assert layer is not None
+        print("began", flush=True)
         pace = Pace(rate=options.rate, seconds=options.seconds)
-        seq = options.first
+        seq = 0
         while pace.goes_on():
             seq += 1
             try:
                 await layer.group_send(GROUP, {"type": "event.sent", "text": pace.text(seq)})
-            except OSError:
+            except (OSError, RedisError):
                 # Redis is away: what was to be sent is lost, as the layer has no memory.
                 await asyncio.sleep(0.05)
             await asyncio.sleep(pace.pause_s())

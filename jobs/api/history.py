@@ -32,6 +32,14 @@ IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match", str, OpenApiParameter.HEADER, description="ETags that you have."
 )
 
+FILE: dict[Any, Any] = {
+    (200, "*/*"): OpenApiResponse(BINARY, "The bytes."),
+    (206, "*/*"): OpenApiResponse(BINARY, "The range asked for."),
+    302: OpenApiResponse(description="On S3: to a signed address that soon expires."),
+    304: OpenApiResponse(description="You have it."),
+    416: OpenApiResponse(description="The range lies outside of it."),
+}
+
 
 class EventsQuery(serializers.Serializer[Any]):
     after = serializers.IntegerField(
@@ -155,13 +163,7 @@ class ArtifactView(ApiView):
         operation_id="jobs_artifact",
         summary="Download one artifact",
         parameters=[DOWNLOAD, RANGE, IF_NONE_MATCH],
-        responses={
-            (200, "*/*"): OpenApiResponse(BINARY, "The bytes."),
-            (206, "*/*"): OpenApiResponse(BINARY, "The range asked for."),
-            302: OpenApiResponse(description="On S3: to a signed address that soon expires."),
-            304: OpenApiResponse(description="You have it."),
-            416: OpenApiResponse(description="The range lies outside of it."),
-        },
+        responses=FILE,
     )
     def get(self, request: Request, job_id: str, path: str) -> HttpResponseBase:
         job = job_of(request, job_id)

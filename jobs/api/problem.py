@@ -13,11 +13,12 @@ from django.http import Http404, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from jobs.api.rendering import ProblemResponse
 from jobs.registry import InvalidOptions, UnknownKind
 from jobs.services import refusals
 from jobs.services.refusals import InvalidFields
 
-CONTENT_TYPE = "application/problem+json"
+CONTENT_TYPE = ProblemResponse.CONTENT_TYPE
 
 # What a verb refuses, whichever route it was asked by; the first that fits.
 _REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
@@ -105,10 +106,9 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     else:
         detail = str(error.detail)
         code = getattr(error.detail, "code", "")
-    response = Response(
+    response = ProblemResponse(
         problem(status=error.status_code, code=code, detail=detail, errors=errors),
         status=error.status_code,
-        content_type=CONTENT_TYPE,
     )
     for name in ("WWW-Authenticate", "Retry-After", "Allow"):
         if plain.has_header(name):

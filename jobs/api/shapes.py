@@ -5,12 +5,16 @@ The answers themselves come from `jobs.events`; tests hold the two against each 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.fields import empty
 
+from jobs import registry
 from jobs.models import Attempt, Status
+from jobs.services.acting import actions_of
 
 
 class Strict(serializers.Serializer[Any]):
@@ -129,6 +133,14 @@ class EventsPage(serializers.Serializer[Any]):
     nextAfter = serializers.IntegerField(allow_null=True, help_text="`after` of the next page.")
 
 
+class RootShape(serializers.Serializer[Any]):
+    jobs = serializers.URLField()
+    jobOptions = serializers.URLField()
+    events = serializers.URLField()
+    schema = serializers.URLField()
+    documentation = serializers.URLField()
+
+
 class SummaryShape(serializers.Serializer[Any]):
     queued = serializers.CharField(help_text="A number, or `10,000+`.")
     running = serializers.CharField()
@@ -184,7 +196,7 @@ class JobOptionsShape(serializers.Serializer[Any]):
     uploads = serializers.DictField(child=serializers.IntegerField())
 
 
-class ProblemShape(serializers.Serializer[Any]):
+class Problem(serializers.Serializer[Any]):
     """Problem details (RFC 9457)."""
 
     type = serializers.CharField()
@@ -197,12 +209,51 @@ class ProblemShape(serializers.Serializer[Any]):
     )
 
 
+class JsonText(serializers.JSONField):
+    """JSON, which a browser's form sends as text; an empty input was not filled in."""
+
+    def get_value(self, dictionary: Any) -> Any:
+        value = super().get_value(dictionary)
+        return empty if getattr(value, "is_json_string", False) and not value.strip() else value
+
+
+class OneOf(serializers.CharField):
+    """Text of which a form offers the known values; others get the verb's own refusal."""
+
+    def __init__(self, *, offers: Callable[[], Iterable[tuple[str, str]]], **kwargs: Any) -> None:
+        super().__init__(style={"base_template": "select.html"}, **kwargs)
+        self._offers = offers
+
+    def iter_options(self) -> Iterator[Option]:
+        yield from (Option(value, f"{value}: {label}") for value, label in self._offers())
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice, as DRF's form templates read it."""
+
+    value: str
+    display_text: str
+    start_option_group = end_option_group = disabled = False
+
+
+def _kinds() -> Iterable[tuple[str, str]]:
+    return [(kind.name, kind.label) for kind in registry.all_kinds() if not kind.submit_by]
+
+
+def _actions() -> Iterable[tuple[str, str]]:
+    actions = [action for kind in registry.all_kinds() for action in actions_of(kind)]
+    return dict.fromkeys((action.name, action.label) for action in actions)
+
+
 class SubmitJob(Strict):
     """A job to queue. Options are the kind's own: `GET /api/config/job-options` describes them."""
 
-    kind = serializers.CharField(max_length=80, help_text="What to do, such as `recorder.replay`.")
-    options = serializers.JSONField(
-        required=False, help_text="An object; what it leaves out is the preset's or the default."
+    kind = OneOf(offers=_kinds, max_length=80, help_text="What to do, such as `recorder.replay`.")
+    options = JsonText(
+        required=False,
+        initial=dict,
+        help_text="An object; what it leaves out is the preset's or the default.",
     )
     preset = serializers.CharField(
         max_length=80, required=False, help_text="A named set of options of this kind."
@@ -210,12 +261,19 @@ class SubmitJob(Strict):
     name = serializers.CharField(
         max_length=200, required=False, allow_blank=True, help_text="Empty: the kind's own."
     )
-    tags = serializers.JSONField(required=False, help_text="A list of texts.")
+    tags = JsonText(
+        required=False,
+        initial=list,  # type: ignore[arg-type]
+        help_text="A list of texts.",
+    )
     priority = serializers.IntegerField(
         required=False, help_text="Higher runs earlier. Left out: the kind's."
     )
     runAfter = serializers.DateTimeField(
-        required=False, allow_null=True, help_text="Not before; ISO 8601 with an offset."
+        required=False,
+        allow_null=True,
+        label="Run after",
+        help_text="Not before; ISO 8601 with an offset.",
     )
 
     def validate_options(self, value: Any) -> Any:
@@ -244,10 +302,14 @@ class Deletion(serializers.Serializer[Any]):
 
 
 class ActionRequest(Strict):
-    type = serializers.CharField(
-        max_length=80, help_text="One of the job's `supportedActions`, such as `rerun`."
+    type = OneOf(
+        offers=_actions,
+        max_length=80,
+        help_text="One of the job's `supportedActions`, such as `rerun`.",
     )
-    payload = serializers.JSONField(required=False, help_text="An object; the action says of what.")
+    payload = JsonText(
+        required=False, initial=dict, help_text="An object; the action says of what."
+    )
 
 
 class ActionAnswer(serializers.Serializer[Any]):

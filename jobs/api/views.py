@@ -14,6 +14,7 @@ from jobs.api.base import ApiView, cleaned, job_of, query_of, user_of
 from jobs.api.filters import JobFilters, filtered, order_of
 from jobs.api.paging import keyset_page, page_response
 from jobs.api.problem import Problem
+from jobs.api.schema import refused
 from jobs.api.shapes import (
     ActionAnswer,
     ActionRequest,
@@ -75,6 +76,7 @@ class JobsView(ApiView):
         responses={
             202: OpenApiResponse(JobShape, "Queued; `Location` is its address."),
             200: OpenApiResponse(JobShape, "The same request came before: this is its job."),
+            **refused(422),
         },
     )
     def post(self, request: Request) -> Response:
@@ -111,7 +113,7 @@ class JobView(ApiView):
         summary="Delete a job that has ended",
         description="With its attempts, events, artifacts and files. Its reruns stay.",
         parameters=[Deletion],
-        responses={204: OpenApiResponse(description="It is gone.")},
+        responses={204: OpenApiResponse(description="It is gone."), **refused(422)},
     )
     def delete(self, request: Request, job_id: str) -> Response:
         job = job_of(request, job_id)
@@ -129,7 +131,7 @@ class ActionsView(ApiView):
         operation_id="jobs_act",
         summary="Do an action with a job",
         request=ActionRequest,
-        responses=ActionAnswer,
+        responses={200: ActionAnswer, **refused(422)},
     )
     def post(self, request: Request, job_id: str) -> Response:
         job = job_of(request, job_id)
@@ -159,7 +161,11 @@ class CancelView(ApiView):
 
     serializer_class = Cancellation
 
-    @extend_schema(operation_id="jobs_cancel", summary="Cancel a job", responses=JobShape)
+    @extend_schema(
+        operation_id="jobs_cancel",
+        summary="Cancel a job",
+        responses={200: JobShape, **refused(409)},
+    )
     def post(self, request: Request, job_id: str) -> Response:
         job = job_of(request, job_id)
         given = cleaned(Cancellation, request.data)

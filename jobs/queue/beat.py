@@ -22,6 +22,8 @@ ROW_EVERY_S = 5.0
 # A body that ignores its interruption this long (in C code, or catching everything) takes the
 # worker with it; the reaper then finds the dead worker and writes the outcome.
 STUBBORN_S = 5.0
+# … or this long, where somebody forced the job's end: the interruption needs a moment to arrive.
+FORCED_S = 0.4
 
 
 class WorkerRow:
@@ -104,16 +106,19 @@ class Beat(threading.Thread):
         try:
             rests = watch is None and not self.busy and vitals.is_drained(os.getpid())
             self._row.write(job=watch.job.id if watch else None, drained=rests)
-            if watch is not None and self._verdict is None:
-                self._verdict = watch.look()
-                self._verdict_at = time.monotonic()
+            if watch is not None and (self._verdict is None or not self._verdict.at_once):
+                # Also after a first verdict: meanwhile somebody may lose patience.
+                newer = watch.look()
+                if newer is not None and (self._verdict is None or newer.at_once):
+                    self._verdict, self._verdict_at = newer, time.monotonic()
         except DatabaseError:
             log.warning("The worker could not say that it is alive; trying again.", exc_info=True)
             connections.close_all()
         if watch is None:
             connections.close_all()
         elif self._verdict is not None:
-            if time.monotonic() - self._verdict_at >= STUBBORN_S:
+            patience_s = FORCED_S if self._verdict.at_once else STUBBORN_S
+            if time.monotonic() - self._verdict_at >= patience_s:
                 log.error(
                     "Job %s ignores its interruption; this worker ends with it.", watch.job.id
                 )

@@ -1,12 +1,14 @@
 """Taking the best waiting job, at the moment a worker is free for it."""
 
-from functools import cache
+from functools import lru_cache
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
 
-from jobs import events, registry
+from jobs import events, policies, registry
 from jobs.models import Job
+from jobs.queue import limits
 from jobs.queue.clock import now_sql
 from jobs.queue.ledger import Ledger, ledger
 from jobs.queue.rows import changed_job
@@ -19,7 +21,8 @@ def claim(*, queue: str, worker: str) -> Job | None:
     """Make `worker` the owner of the best claimable job of `queue` for `LEASE_S`; None: there is none.
 
     Best: the highest priority, then the oldest. The attempt, its row and its first events commit
-    together.
+    together. Kinds and users whose limits are used up are passed over, and so are jobs that have
+    waited longer than they may: the reaper ends those.
     """
     with ledger() as opened:
         return take(queue=queue, worker=worker, into=opened)
@@ -27,17 +30,30 @@ def claim(*, queue: str, worker: str) -> Job | None:
 
 def take(*, queue: str, worker: str, into: Ledger) -> Job | None:
     """`claim` within the caller's transaction; complete once the ledger is written."""
-    limits = _limits(queue)
     vendor = connection.vendor
-    if limits and vendor == "postgresql":
-        # Two claims that count at once would both find room for one more.
-        into.cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LIMITS_LOCK])
+    rules = limits.rules_of(queue)
+    passed_over = ""
+    params: list[Any] = []
+    if rules.limited:
+        if vendor == "postgresql":
+            # Two claims that count at once would both find room for one more. On SQLite the
+            # transaction itself is the lock: it began IMMEDIATE.
+            into.cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LIMITS_LOCK])
+            # All of it, or the connection has an answer that nobody took.
+            into.cursor.fetchall()
+        held = limits.held(cursor=into.cursor, rules=rules)
+        if held.everything:
+            return None
+        passed_over, params = held.condition(vendor)
+    overdue, overdue_params = _overdue(queue)
     job = changed_job(
         cursor=into.cursor,
-        sql=_claim_sql(vendor, len(limits), settings.LEASE_S),
-        params=[worker, queue, *_limit_params(limits)],
+        sql=_claim_sql(vendor, passed_over + overdue, settings.LEASE_S),
+        params=[worker, queue, *params, *overdue_params],
     )
     if job is not None:
+        if rules.limited and rules.counts_starts_of(job.kind):
+            limits.note_start(cursor=into.cursor, job=job)
         into.attempt_started(job)
         started = {"number": job.attempt, "worker": worker}
         facts = [(events.ATTEMPT_STARTED, started), (events.JOB_STATE_CHANGED, events.job_dto(job))]
@@ -45,48 +61,54 @@ def take(*, queue: str, worker: str, into: Ledger) -> Job | None:
     return job
 
 
-@cache
-def _claim_sql(vendor: str, limits: int, lease_s: int) -> str:
+@lru_cache(maxsize=256)
+def _claim_sql(vendor: str, conditions: str, lease_s: int) -> str:
     lock = " FOR UPDATE SKIP LOCKED" if vendor == "postgresql" else ""
     return (
         "UPDATE jobs_job SET status = 'running', reason = '', error = '', attempt = attempt + 1, "
         f"worker = %s, started_at = COALESCE(started_at, {now_sql()}), run_after = NULL, "
         f"lease_until = {now_sql(plus_s=lease_s)}, progress_done = 0, progress_total = NULL, "
         "progress_unit = '', last_seq = last_seq + 2 WHERE id = "
-        f"(SELECT id FROM jobs_job WHERE {_claimable(limits)} ORDER BY priority DESC, id LIMIT 1{lock})"
+        f"(SELECT id FROM jobs_job WHERE {_due()}{conditions} "
+        f"ORDER BY priority DESC, id LIMIT 1{lock})"
     )
 
 
 def claimable(*, queue: str) -> bool:
     """Whether `claim` would find a job now."""
-    limits = _limits(queue)
+    rules = limits.rules_of(queue)
+    passed_over = ""
+    params: list[Any] = []
+    overdue, overdue_params = _overdue(queue)
     with connection.cursor() as cursor:
+        if rules.limited:
+            held = limits.held(cursor=cursor, rules=rules)
+            if held.everything:
+                return False
+            passed_over, params = held.condition(connection.vendor)
         cursor.execute(
-            f"SELECT 1 FROM jobs_job WHERE {_claimable(len(limits))} LIMIT 1",
-            [queue, *_limit_params(limits)],
+            f"SELECT 1 FROM jobs_job WHERE {_due()}{passed_over}{overdue} LIMIT 1",
+            [queue, *params, *overdue_params],
         )
         return cursor.fetchone() is not None
 
 
-def _limits(queue: str) -> list[tuple[str, int]]:
-    return [
-        (kind.name, kind.concurrency)
-        for kind in registry.all_kinds()
-        if kind.queue == queue and kind.concurrency is not None
-    ]
-
-
-def _claimable(limits: int) -> str:
+def _due() -> str:
     # The status is a literal, not a parameter, or the partial index could not be used.
-    room = (
-        " AND NOT (kind = %s AND (SELECT COUNT(*) FROM jobs_job AS busy"
-        " WHERE busy.status = 'running' AND busy.kind = %s) >= %s)"
-    )
-    return (
-        f"status = 'queued' AND queue = %s AND (run_after IS NULL OR run_after <= {now_sql()})"
-        + room * limits
-    )
+    return f"status = 'queued' AND queue = %s AND (run_after IS NULL OR run_after <= {now_sql()})"
 
 
-def _limit_params(limits: list[tuple[str, int]]) -> list[str | int]:
-    return [value for name, most in limits for value in (name, name, most)]
+def _overdue(queue: str) -> tuple[str, list[Any]]:
+    """SQL that is true of jobs that have not waited longer than their kind may."""
+    sql, params = "", []
+    for kind in registry.all_kinds():
+        most_s = policies.of(kind).queue_timeout_s if kind.queue == queue else None
+        if most_s is not None:
+            sql += f" AND NOT (kind = %s AND {waited_over_sql(most_s)})"
+            params.append(kind.name)
+    return sql, params
+
+
+def waited_over_sql(most_s: float) -> str:
+    """SQL that is true of a queued job that could have started more than `most_s` ago."""
+    return f"COALESCE(run_after, created_at) < {now_sql(plus_s=-most_s)}"

@@ -15,7 +15,7 @@ from django_q.signals import post_spawn
 
 from jobs import artifacts, drains, scheduler
 from jobs.models import Drain
-from jobs.queue import folders, processes, reaper, vitals
+from jobs.queue import folders, limits, processes, reaper, vitals
 from jobs.queue.watchdog import Watchdog
 from jobs.queue.work import start_worker
 
@@ -78,8 +78,10 @@ def _look_after(queue: str) -> None:
             reaper.reap()
             _publish_drains(queue)
             scheduler.tick()
+            reaper.end_overdue()
             if time.monotonic() >= rows_at:
                 reaper.remove_dead_workers()
+                limits.forget_starts()
                 drains.forget_gone()
                 rows_at = time.monotonic() + ROWS_EVERY_S
             if watchdog.hangs():

@@ -221,12 +221,18 @@ class _Supervision:
     def _look(self) -> None:
         now = time.monotonic()
         self._row.write(job=self._job.id)
-        if self._verdict is None:
-            self._verdict = self._watch.look()
-            if self._verdict is not None:
+        if self._verdict is None or not self._verdict.at_once:
+            # Also after a first verdict: within the grace somebody may lose patience.
+            newer = self._watch.look()
+            if newer is not None and newer.at_once:
+                self._verdict, self._kill_at = newer, min(self._kill_at, now)
+            elif newer is not None and self._verdict is None:
+                self._verdict = newer
                 self._signal_body(signal.SIGTERM)
                 self._kill_at = now + TERM_GRACE_S
-        elif now >= self._give_up_at:
+        if self._verdict is None:
+            return
+        if now >= self._give_up_at:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._guardian, signal.SIGKILL)
         elif now >= self._kill_at:

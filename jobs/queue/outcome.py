@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-from jobs import artifacts, events
+from jobs import artifacts, events, policies
 from jobs.models import Attempt, Job, Status
 from jobs.queue import wake
 from jobs.queue.clock import now_sql
@@ -19,9 +20,10 @@ from jobs.queue.rows import changed_job
 from jobs.reasons import Reason
 from jobs.registry import Kind
 
-MAX_BACKOFF_S = 3600.0
 MAX_ERROR_CHARS = 20_000
 Ended = Attempt.Outcome
+# No further attempt could end otherwise, whatever a policy says.
+_FINAL_REASONS = frozenset({Reason.UNKNOWN_KIND, Reason.INVALID_OPTIONS})
 _COUNTERS = {Ended.ERRORED: "errors", Ended.FAILED: "errors", Ended.CRASHED: "crashes"}
 
 
@@ -73,8 +75,8 @@ def end(
     error = events.storable_text(outcome.error)[:MAX_ERROR_CHARS] if outcome.error else ""
     vendor = connection.vendor
     job = None
-    if outcome.again and kind is not None:
-        delay = now_sql(plus_s=backoff_s(kind=kind, attempt=attempt))
+    if kind is not None and _again(outcome, kind):
+        delay = now_sql(plus_s=backoff_s(policy=policies.of(kind), attempt=attempt))
         job = changed_job(
             cursor=into.cursor,
             sql=_retry_sql(outcome.ended, delay, _fence(lease_lost)),
@@ -142,10 +144,19 @@ def _count(ended: Attempt.Outcome) -> str:
     return f", {counter} = {counter} + 1" if counter else ""
 
 
-def backoff_s(*, kind: Kind, attempt: int) -> float:
-    """The wait before the next attempt: doubled each time, capped, with a quarter of jitter."""
-    wait = min(MAX_BACKOFF_S, kind.backoff_s * 2.0 ** min(attempt - 1, 30))
-    return wait * random.uniform(0.75, 1.25)
+def _again(outcome: Outcome, kind: Kind) -> bool:
+    """Whether another attempt is worth it: the policy says which reasons are, or else the attempt."""
+    if outcome.ended in {Ended.SUCCEEDED, Ended.CANCELLED} or outcome.reason in _FINAL_REASONS:
+        return False
+    worth_it = policies.of(kind).retry_on
+    return outcome.again if worth_it is None else outcome.reason in worth_it
+
+
+def backoff_s(*, policy: policies.Policy, attempt: int) -> float:
+    """The wait before the next attempt: doubled each time, spread by the jitter, then capped."""
+    wait = policy.backoff_s * 2.0 ** min(attempt - 1, 30)
+    wait *= random.uniform(1 - policy.backoff_jitter, 1 + policy.backoff_jitter)
+    return min(policy.backoff_cap_s, wait)
 
 
 def _final(outcome: Outcome) -> tuple[str, str]:
@@ -162,23 +173,41 @@ def _unless_cancelled(ended: Attempt.Outcome, otherwise: str) -> str:
     return f"CASE WHEN cancel_requested_at IS NULL THEN %s ELSE '{otherwise}' END"
 
 
-def lease(*, job_id: UUID, attempt: int) -> bool | None:
-    """Extend the lease. True: somebody asked for the job to end; None: the job is not ours any more."""
+class Asked(Enum):
+    """What people asked of a running job."""
+
+    NOTHING = "nothing"
+    END = "end"
+    DIE = "die"
+
+
+def lease(*, job_id: UUID, attempt: int) -> Asked | None:
+    """Extend the lease; what people asked of the job. None: the job is not ours any more."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE jobs_job SET lease_until = {now_sql(plus_s=settings.LEASE_S)} "
-            "WHERE id = %s AND attempt = %s AND status = 'running' RETURNING cancel_requested_at",
+            "WHERE id = %s AND attempt = %s AND status = 'running' "
+            "RETURNING cancel_requested_at, cancel_forced_at",
             [events.pk(job_id), attempt],
         )
         row = cursor.fetchone()
-    return None if row is None else row[0] is not None
+    return _asked(row)
 
 
-def cancel_requested(*, job_id: UUID, attempt: int) -> bool | None:
-    """Whether somebody asked for the job to end; None: the job is not ours any more."""
+def asked_of(*, job_id: UUID, attempt: int) -> Asked | None:
+    """What people asked of the job; None: the job is not ours any more."""
     row = (
         Job.objects.filter(pk=job_id, attempt=attempt, status=Status.RUNNING)
-        .values_list("cancel_requested_at")
+        .values_list("cancel_requested_at", "cancel_forced_at")
         .first()
     )
-    return None if row is None else row[0] is not None
+    return _asked(row)
+
+
+def _asked(row: tuple[Any, Any] | None) -> Asked | None:
+    if row is None:
+        return None
+    requested, forced = row
+    if forced is not None:
+        return Asked.DIE
+    return Asked.NOTHING if requested is None else Asked.END

@@ -6,16 +6,19 @@ times. A worker of this host is known to be dead at once; one of another host wh
 
 import logging
 import os
+from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.expressions import RawSQL
 
-from jobs import artifacts, events, registry
+from jobs import artifacts, events, policies, registry
 from jobs.models import Attempt, Job, Status, Worker
 from jobs.queue import folders, processes
+from jobs.queue.claim import waited_over_sql
 from jobs.queue.clock import now_sql
 from jobs.queue.outcome import Ended, Outcome, end_attempt
+from jobs.queue.rows import changed_job
 from jobs.queue.watch import timed_out
 from jobs.queue.work import salvage
 from jobs.reasons import Reason
@@ -87,6 +90,41 @@ def _outcome(job: Job) -> Outcome:
         error=f"The worker {job.worker} died or lost touch with the database.",
         again=True,
     )
+
+
+def end_overdue() -> int:
+    """Fail every queued job that could have started longer ago than its kind may wait; how many."""
+    ended = 0
+    for kind in registry.all_kinds():
+        most_s = policies.of(kind).queue_timeout_s
+        if most_s is None:
+            continue
+        late = Job.objects.filter(status=Status.QUEUED, kind=kind.name).annotate(
+            late=RawSQL(waited_over_sql(most_s), [])
+        )
+        rows = late.filter(late=True).order_by("id").values_list("pk", flat=True)
+        ended += sum(_end_waiting(job_id, most_s) for job_id in rows[:MOST_AT_ONCE])
+    return ended
+
+
+def _end_waiting(job_id: UUID, most_s: int) -> bool:
+    """False: a worker or another reaper was first."""
+    error = f"It waited in the queue longer than the {most_s} seconds that its kind may."
+    with transaction.atomic(), connection.cursor() as cursor:
+        job = changed_job(
+            cursor=cursor,
+            sql=f"UPDATE jobs_job SET status = 'failed', reason = '{Reason.QUEUE_TIMED_OUT}', "
+            f"error = %s, finished_at = {now_sql()}, last_seq = last_seq + 1 "
+            f"WHERE id = %s AND status = 'queued' AND {waited_over_sql(most_s)}",
+            params=[error, events.pk(job_id)],
+        )
+        if job is None:
+            return False
+        # What an earlier attempt left is all there is going to be.
+        artifacts.show(job_id=job.id, attempt=job.attempt)
+        facts = [(events.JOB_STATE_CHANGED, events.job_dto(job))]
+        events.append(job_id=job.id, last_seq=job.last_seq, facts=facts)
+    return True
 
 
 def remove_dead_workers() -> None:

@@ -10,20 +10,25 @@ from django.db import DatabaseError, connections
 from jobs.events import Superseded
 from jobs.models import Job
 from jobs.queue.capture import Capture
-from jobs.queue.outcome import Ended, Outcome, cancel_requested, lease
+from jobs.queue.outcome import Asked, Ended, Outcome, asked_of, lease
 from jobs.reasons import Reason
 from jobs.registry import Kind
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.25
+_CANCELLED = Outcome(ended=Ended.CANCELLED, reason=Reason.CANCELLED_BY_USER)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The body must end now. `outcome` None: another attempt owns the job, write nothing."""
+    """The body must end now. `outcome` None: another attempt owns the job, write nothing.
+
+    `at_once`: it gets no time to end by itself.
+    """
 
     outcome: Outcome | None
+    at_once: bool = False
 
 
 class Watch:
@@ -39,7 +44,7 @@ class Watch:
     def look(self) -> Verdict | None:
         """Extend the lease when due, write collected log lines, and judge.
 
-        A body that was asked to end gets its grace first; then, or when it exceeds its time, or
+        A body that was asked to end gets its grace first, unless it is to die at once; then, or when it exceeds its time, or
         when the lease was lost, the verdict says how the attempt ends.
         """
         now = time.monotonic()
@@ -61,17 +66,19 @@ class Watch:
             asked = lease(job_id=self.job.id, attempt=self.job.attempt)
             self._leased_at = now
         else:
-            asked = cancel_requested(job_id=self.job.id, attempt=self.job.attempt)
+            asked = asked_of(job_id=self.job.id, attempt=self.job.attempt)
         if asked is None:
             return Verdict(None)
         if self.capture.due:
             self.capture.flush()
-        if asked and self._cancel_seen_at is None:
+        if asked is Asked.DIE:
+            return Verdict(_CANCELLED, at_once=True)
+        if asked is Asked.END and self._cancel_seen_at is None:
             self._cancel_seen_at = now
         grace_s = self.kind.cancel_grace_s
         grace_s = settings.CANCEL_GRACE_S if grace_s is None else grace_s
         if self._cancel_seen_at is not None and now - self._cancel_seen_at >= grace_s:
-            return Verdict(Outcome(ended=Ended.CANCELLED, reason=Reason.CANCELLED_BY_USER))
+            return Verdict(_CANCELLED)
         if now - self._started_at >= self.job.timeout_s:
             return Verdict(timed_out(self.job.timeout_s))
         return None

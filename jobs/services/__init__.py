@@ -6,6 +6,7 @@ from jobs.services.cancelling import cancel
 from jobs.services.deletion import Freed, delete, delete_many
 from jobs.services.describing import kind_descriptions
 from jobs.services.editing import edit_metadata
+from jobs.services.policing import clear_policy, set_policy
 from jobs.services.presets import delete_preset, save_preset
 from jobs.services.refusals import (
     IdempotencyConflict,
@@ -42,6 +43,7 @@ __all__ = [
     "UnknownPreset",
     "act",
     "cancel",
+    "clear_policy",
     "delete",
     "delete_many",
     "delete_preset",
@@ -50,5 +52,6 @@ __all__ = [
     "rerun",
     "rerun_differences",
     "save_preset",
+    "set_policy",
     "submit",
 ]

@@ -64,21 +64,27 @@ def delete_many(*, ids: Iterable[UUID], by: "User | None", reason: str = "") -> 
 
     For sweeps and bulk actions: jobs that have not ended, or are gone already, are passed over;
     those that something else needs are named in `in_use`. Not to be called in a transaction.
+    Each job deleted for a person (`by`) has its own line in the audit; a sweep writes one of its own.
     """
     freed = Freed()
     batch: list[UUID] = []
     for job_id in ids:
         batch.append(job_id)
         if len(batch) == AT_ONCE:
-            freed += _delete_batch(batch)
+            freed += _delete_batch(batch, by, reason)
             batch = []
-    return freed + _delete_batch(batch) if batch else freed
+    return freed + _delete_batch(batch, by, reason) if batch else freed
 
 
-def _delete_batch(ids: Sequence[UUID]) -> Freed:
+def _delete_batch(ids: Sequence[UUID], by: "User | None", reason: str) -> Freed:
     try:
         with transaction.atomic():
-            return _delete(_ended(ids))
+            ended = _ended(ids)
+            if by is not None:
+                for job in ended:
+                    access.check_may_change(job=job, by=by)
+                    audit.record(action="job.delete", by=by, target=job, data={"reason": reason})
+            return _delete(ended)
     except (ProtectedError, RestrictedError):
         if len(ids) == 1:
             return Freed(in_use=(ids[0],))
@@ -87,7 +93,7 @@ def _delete_batch(ids: Sequence[UUID]) -> Freed:
     # One of them is in use: each by itself, so that the others go.
     freed = Freed()
     for job_id in ids:
-        freed += _delete_batch([job_id])
+        freed += _delete_batch([job_id], by, reason)
     return freed
 
 

@@ -9,8 +9,8 @@ from rest_framework.fields import empty
 
 from jobs import policies, registry
 from jobs.models import Preset
-from jobs.option_schema import default_of, json_schema
-from jobs.options import MAX_BYTES, camel, masked_wire
+from jobs.option_schema import json_schema
+from jobs.options import MAX_BYTES, camel, default_of, masked_wire
 from jobs.policies import Policy
 from jobs.registry import Kind, KindAction, Rate
 from jobs.services import bounds

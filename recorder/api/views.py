@@ -9,14 +9,18 @@ from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.http import HttpResponseBase
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from jobs.api.downloads import serve_artifact
+from jobs.api.history import DOWNLOAD, FILE, IF_NONE_MATCH, RANGE
 from jobs.api.paging import NewestFirst
 from jobs.api.problem import Problem
+from jobs.api.schema import refused
 from recorder import services
+from recorder.api import shapes
 from recorder.api.serializers import EditStep, StartSession
 from recorder.dto import session_detail_dto, session_dto, steps_dto
 from recorder.models import RecordingSession
@@ -55,6 +59,12 @@ class SessionsView(APIView):
 
     throttle_scopes = {"POST": "submit"}
 
+    @extend_schema(
+        operation_id="recordings_list",
+        summary="List recordings",
+        parameters=[shapes.SessionsQuery],
+        responses=shapes.SessionsPage,
+    )
     def get(self, request: Request) -> Response:
         rows = sessions(request.user)
         given = request.query_params
@@ -70,6 +80,12 @@ class SessionsView(APIView):
         page = pages.paginate_queryset(rows, request, view=self) or []
         return pages.get_paginated_response([session_dto(session) for session in page])
 
+    @extend_schema(
+        operation_id="recordings_start",
+        summary="Start a recording",
+        request=StartSession,
+        responses={202: shapes.SessionStarted, **refused(422)},
+    )
     def post(self, request: Request) -> Response:
         given = StartSession(data=request.data)
         given.is_valid(raise_exception=True)
@@ -90,6 +106,11 @@ class SessionsView(APIView):
 
 
 class SessionView(APIView):
+    @extend_schema(
+        operation_id="recordings_read",
+        summary="Read one recording",
+        responses=shapes.SessionDetail,
+    )
     def get(self, request: Request, session_id: UUID) -> Response:
         return Response(session_detail_dto(session_of(request, session_id)))
 
@@ -97,6 +118,12 @@ class SessionView(APIView):
 class StopView(APIView):
     """POST: stop and save. Whoever asks second gets the same answer."""
 
+    @extend_schema(
+        operation_id="recordings_stop",
+        summary="Stop and save",
+        request=None,
+        responses={202: shapes.SessionStarted, **refused(409)},
+    )
     def post(self, request: Request, session_id: UUID) -> Response:
         session = session_of(request, session_id)
         try:
@@ -109,6 +136,12 @@ class StopView(APIView):
 class ReplayView(APIView):
     """POST: run the generated test again, as a job of its own."""
 
+    @extend_schema(
+        operation_id="recordings_replay",
+        summary="Run the generated test again",
+        request=None,
+        responses={202: shapes.ReplayStarted, **refused(409)},
+    )
     def post(self, request: Request, session_id: UUID) -> Response:
         session = session_of(request, session_id)
         try:
@@ -123,6 +156,9 @@ class ReplayView(APIView):
 
 
 class StepsView(APIView):
+    @extend_schema(
+        operation_id="recordings_steps", summary="List the steps", responses=shapes.StepsShape
+    )
     def get(self, request: Request, session_id: UUID) -> Response:
         session = session_of(request, session_id)
         return Response({"results": _steps(session)})
@@ -131,6 +167,12 @@ class StepsView(APIView):
 class StepView(APIView):
     """PATCH {wording?, selector?, text?} or DELETE one step of a recording that has ended."""
 
+    @extend_schema(
+        operation_id="recordings_step_edit",
+        summary="Edit a step",
+        request=EditStep,
+        responses={200: shapes.StepChanged, **refused(409, 422)},
+    )
     def patch(self, request: Request, session_id: UUID, key: str) -> Response:
         given = EditStep(data=request.data)
         given.is_valid(raise_exception=True)
@@ -138,6 +180,11 @@ class StepView(APIView):
             request, session_id, services.edit_step, key=key, **given.validated_data
         )
 
+    @extend_schema(
+        operation_id="recordings_step_delete",
+        summary="Leave a step out",
+        responses={200: shapes.StepChanged, **refused(409, 422)},
+    )
     def delete(self, request: Request, session_id: UUID, key: str) -> Response:
         return self._change(request, session_id, services.delete_step, key=key)
 
@@ -172,6 +219,12 @@ class StepView(APIView):
 
 
 class RestoreStepView(APIView):
+    @extend_schema(
+        operation_id="recordings_step_restore",
+        summary="Put a step back",
+        request=None,
+        responses={200: shapes.StepChanged, **refused(409, 422)},
+    )
     def post(self, request: Request, session_id: UUID, key: str) -> Response:
         return StepView._change(request, session_id, services.restore_step, key=key)
 
@@ -179,6 +232,12 @@ class RestoreStepView(APIView):
 class ArtifactView(APIView):
     """GET one file of a recording: the artifacts of its job, by the session's id."""
 
+    @extend_schema(
+        operation_id="recordings_artifact",
+        summary="Download one file of a recording",
+        parameters=[DOWNLOAD, RANGE, IF_NONE_MATCH],
+        responses=FILE,
+    )
     def get(self, request: Request, session_id: UUID, path: str) -> HttpResponseBase:
         session = session_of(request, session_id)
         artifact = session.job.artifacts.filter(visible=True, path=path).first()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rest_framework import serializers
 
 from jobs import artifacts
 from jobs.models import Job
-from jobs.registry import job_kind
+from jobs.registry import ActionRefused, KindAction, job_kind
 from jobs.running import Cancelled, JobFailed, RunningJob, workdir_of
 
 
@@ -103,6 +104,36 @@ def limited(job: RunningJob) -> None:
     time.sleep(job.options["seconds"])
 
 
+def _shout(job: Job, payload: Mapping[str, Any], by: Any) -> str:
+    if payload["word"] == "no":
+        raise ActionRefused("It will not say no.")
+    return f"{by.get_username()}: {payload['word'].upper()}"
+
+
+class Word(serializers.Serializer[Any]):
+    loud_word = serializers.CharField(source="word", max_length=10)
+
+
+def _adopted(original: Job, child: Job) -> None:
+    if child.options["mark"] == "only child":
+        raise ActionRefused("There can be only one.")
+
+
+@job_kind(
+    "test.acts",
+    options=Seconds,
+    actions=(KindAction(name="shout", label="Shout", payload=Word, run=_shout),),
+    on_rerun=_adopted,
+)
+def acts(job: RunningJob) -> None:
+    """Have an action of its own."""
+
+
+@job_kind("test.indirect", options=Nothing, submit_by="ask tests.kinds.")
+def indirect(job: RunningJob) -> None:
+    """Not to be submitted directly."""
+
+
 @job_kind("test.full", options=Nothing)
 def full(job: RunningJob) -> None:
     """Store more than the file size limit of the process allows: a real OSError from a real disk."""
@@ -184,6 +215,23 @@ def isolated_polite(job: RunningJob) -> dict[str, Any]:
         job.event("body.saved")
         raise
     return {}
+
+
+@job_kind(
+    "test.isolated_slow_saver", options=Seconds, isolated=True, timeout_s=60, cancel_grace_s=30
+)
+def isolated_slow_saver(job: RunningJob) -> None:
+    """Take its time over saving something when asked to end."""
+    job.event("body.started", pid=os.getpid())
+    try:
+        while True:
+            job.check_cancelled()
+            time.sleep(0.02)
+    except Cancelled:
+        job.event("body.saving")
+        time.sleep(job.options["seconds"])
+        job.event("body.saved")
+        raise
 
 
 @job_kind("test.isolated_fast", options=Nothing, isolated=True, max_attempts=60, backoff_s=0.02)

@@ -1,0 +1,83 @@
+"""The description of the API: committed, complete, and true of what is answered."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import call_command
+from django.test import override_settings
+from django.urls import get_resolver
+from drf_spectacular.drainage import GENERATOR_STATS
+from drf_spectacular.generators import SchemaGenerator
+
+from jobs.api import shapes
+from jobs.api.downloads import artifact_dto
+from jobs.api.history import attempt_dto
+from jobs.api.schema import routes
+from jobs.events import event_dto, job_dto
+from recorder.api import shapes as recordings
+from recorder.dto import session_detail_dto
+from tests import factories
+
+COMMITTED = Path(__file__).resolve().parents[2] / "docs/openapi.yaml"
+# Pages about the description, and what answers for addresses that are nothing.
+UNDESCRIBED = {"api-schema", "api-docs", "api-unknown"}
+
+
+def test_the_committed_description_is_what_the_views_say() -> None:
+    out = io.StringIO()
+    GENERATOR_STATS.reset()
+    call_command("spectacular", stdout=out, validate=True, fail_on_warn=True)
+    assert out.getvalue() == COMMITTED.read_text(), "run `make schema`, and commit what it writes"
+
+
+def test_every_route_is_described() -> None:
+    described = yaml.safe_load(COMMITTED.read_text())["paths"]
+    found = {
+        route: name
+        for route, name, _view in routes(get_resolver().url_patterns)
+        if route.startswith("/api") and name and name not in UNDESCRIBED
+    }
+    missing = {name for route, name in found.items() if route not in described}
+    assert len(found) > 20
+    assert missing == set()
+
+
+def test_every_operation_says_how_it_refuses() -> None:
+    paths = yaml.safe_load(COMMITTED.read_text())["paths"]
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            where = f"{method} {path}"
+            assert operation["operationId"], where
+            for status, answer in operation["responses"].items():
+                if status >= "400":
+                    assert list(answer["content"]) == ["application/problem+json"], where
+            if {} not in operation.get("security", [{}]):
+                assert {"401", "403"} <= operation["responses"].keys(), where
+
+
+@pytest.mark.django_db
+def test_shapes_are_what_is_answered() -> None:
+    job = factories.JobFactory()
+    session = factories.StepFactory().session
+    detail = session_detail_dto(session)
+    for shape, answer in (
+        (shapes.JobShape, job_dto(job)),
+        (shapes.EventShape, event_dto(factories.JobEventFactory())),
+        (shapes.AttemptShape, attempt_dto(factories.AttemptFactory())),
+        (shapes.ArtifactShape, artifact_dto(factories.ArtifactFactory())),
+        (recordings.SessionDetail, detail),
+        (recordings.StepShape, detail["steps"][0]),
+    ):
+        assert list(shape().fields.keys() ^ answer.keys()) == [], shape.__name__
+
+
+@override_settings(EXTENDED_API=False)
+def test_the_core_alone_is_described_where_it_alone_is_served() -> None:
+    schema: dict[str, Any] = SchemaGenerator().get_schema(public=True)
+    assert "/api/jobs" in schema["paths"]
+    assert not any(path.startswith("/api/recorder") for path in schema["paths"])
