@@ -20,8 +20,7 @@ from jobs import access, policies, registry, services
 from jobs.admin.metadata_form import MetadataForm
 from jobs.admin.option_form import OptionForm
 from jobs.models import Preset
-from jobs.option_schema import default_of
-from jobs.options import camel, masked_wire, spelled_inside
+from jobs.options import camel, default_of, masked_wire, spelled_inside
 from jobs.registry import Kind
 from jobs.services.describing import submit_page
 

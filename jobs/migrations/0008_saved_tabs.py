@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0006_standing'),
+        ('jobs', '0007_starts_by_kind'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
