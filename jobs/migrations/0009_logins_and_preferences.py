@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0007_saved_tabs'),
+        ('jobs', '0008_saved_tabs'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
