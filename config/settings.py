@@ -385,6 +385,11 @@ UNFOLD = {
                         "link": reverse_lazy("admin:documents_configuration_changelist"),
                     },
                     {
+                        "title": "Presets",
+                        "icon": "tune",
+                        "link": reverse_lazy("admin:jobs_preset_changelist"),
+                    },
+                    {
                         "title": "Schedules",
                         "icon": "schedule",
                         "link": reverse_lazy("admin:jobs_schedule_changelist"),
@@ -413,6 +418,11 @@ UNFOLD = {
                         "title": "Workers",
                         "icon": "memory",
                         "link": reverse_lazy("admin:jobs_worker_changelist"),
+                    },
+                    {
+                        "title": "Policies",
+                        "icon": "rule_settings",
+                        "link": reverse_lazy("admin:jobs_kindpolicy_changelist"),
                     },
                 ],
             },

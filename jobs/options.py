@@ -64,6 +64,10 @@ def validated(declared: Declared, raw: Mapping[str, Any], *, partial: bool = Fal
         if name not in known
     }
     for name, value in list(given.items()):
+        if fields[name].write_only and _has_mask(value):
+            errors[spelled[name]] = ["These dots stand for a secret that is not here; type it in."]
+            del given[name]
+            continue
         # A rerun passes on what is sealed already: opened here, so that it is checked like the rest.
         try:
             given[name] = unseal(value) if fields[name].write_only else value
@@ -129,6 +133,14 @@ def has_secret(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(has_secret(inner) for inner in value.values())
     return isinstance(value, list) and any(has_secret(inner) for inner in value)
+
+
+def _has_mask(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_has_mask(inner) for inner in value.values())
+    if isinstance(value, list | tuple):
+        return any(_has_mask(inner) for inner in value)
+    return bool(value == MASK)
 
 
 def default_of(field: serializers.Field[Any, Any, Any, Any]) -> Any:

@@ -46,6 +46,11 @@ def of(kind: Kind) -> Policy:
     return _over(kind, _fresh().get(kind.name))
 
 
+def own(kind: Kind) -> Policy:
+    """The kind's own defaults, whatever is set over them."""
+    return _over(kind, None)
+
+
 def of_all_kinds() -> Policy | None:
     """What holds for all kinds together; None: nothing."""
     row = _fresh().get(ALL_KINDS)

@@ -48,6 +48,15 @@ def set_policy(*, kind: str, values: Mapping[str, Any], by: "User") -> KindPolic
     :raises InvalidFields: `.errors` maps each field to its messages.
     """
     _check_is_admin(by)
+    row = checked_policy(kind=kind, values=values)
+    row.updated_by, row.updated_at = by, timezone.now()
+    row.save()
+    policies.forget()
+    return row
+
+
+def checked_policy(*, kind: str, values: Mapping[str, Any]) -> KindPolicy:
+    """What `set_policy` would store, not stored; raises the same."""
     spec = None if kind == ALL_KINDS else registry.get(kind)
     checks = Checks()
     for name, value in values.items():
@@ -61,7 +70,7 @@ def set_policy(*, kind: str, values: Mapping[str, Any], by: "User") -> KindPolic
             _check_reasons(checks, value)
         else:
             _check_number(checks, name, value)
-    row = KindPolicy.objects.select_for_update().filter(kind=kind).first() or KindPolicy(kind=kind)
+    row = KindPolicy.objects.filter(kind=kind).first() or KindPolicy(kind=kind)
     for name, value in values.items():
         if name in FIELDS:
             setattr(row, name, sorted(set(value)) if name == "retry_on" and value else value)
@@ -75,9 +84,6 @@ def set_policy(*, kind: str, values: Mapping[str, Any], by: "User") -> KindPolic
             "max_attempts", "This kind runs once: what it does can not be undone or repeated."
         )
     checks.done()
-    row.updated_by, row.updated_at = by, timezone.now()
-    row.save()
-    policies.forget()
     return row
 
 

@@ -50,6 +50,29 @@ def save_preset(
     :raises InvalidFields: the name is empty, too long or taken, or the kind was to change.
     """
     access.check_may_do(by=by)
+    row = checked_preset(
+        kind=kind, name=name, options=options, description=description, preset=preset
+    )
+    known = _facts(Preset.objects.get(pk=preset.pk)) if preset else {}
+    row.created_by = row.created_by if preset else by
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as error:
+        raise InvalidFields({"name": [_taken(row)]}) from error
+    audit.say(**audit.changes(before=known, after=_facts(row)))
+    return row
+
+
+def checked_preset(
+    *,
+    kind: str,
+    name: str,
+    options: Mapping[str, Any],
+    description: str = "",
+    preset: Preset | None = None,
+) -> Preset:
+    """What `save_preset` would store, not stored; raises the same."""
     spec = registry.get(kind)
     checks = Checks()
     name, description = name.strip(), description.strip()
@@ -59,22 +82,22 @@ def save_preset(
         checks.refuse("description", f"At most {DESCRIPTION_MAX} characters.")
     if preset is not None and preset.kind != kind:
         checks.refuse("kind", "A preset keeps its kind; make another one.")
+    other = Preset.objects.filter(kind=kind, name=name).first()
+    if other is not None and (preset is None or other.pk != preset.pk):
+        checks.refuse("name", _taken(other))
     checks.done()
     before: Mapping[str, Any] = preset.options if preset else {}
-    known = _facts(preset) if preset else {}
     given = spelled_inside(spec.options, options)
     kept = {option: unmasked(value, before=before.get(option)) for option, value in given.items()}
     now = timezone.now()
-    row = preset or Preset(kind=kind, created_by=by, created_at=now)
+    row = preset or Preset(kind=kind, created_at=now)
     row.name, row.description, row.updated_at = name, description, now
     row.options = clean_options(spec.options, kept, partial=True)
-    try:
-        with transaction.atomic():
-            row.save()
-    except IntegrityError as error:
-        raise InvalidFields({"name": [f"{kind} has a preset {name!r} already."]}) from error
-    audit.say(**audit.changes(before=known, after=_facts(row)))
     return row
+
+
+def _taken(preset: Preset) -> str:
+    return f"{preset.kind} has a preset {preset.name!r} already."
 
 
 def _facts(preset: Preset) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from jobs import access, audit, events, policies, preferences, registry
 from jobs.models import IdempotencyKey, Job, Schedule
-from jobs.options import spelled_inside
+from jobs.options import spelled_inside, unmasked
 from jobs.queue import wake
 from jobs.registry import Kind
 from jobs.services import presets
@@ -72,7 +72,9 @@ def submit(
     )
     given = spelled_inside(spec.options, options)
     if preset is not None:
-        given = {**presets.named(kind=kind, name=preset).options, **given}
+        of_preset = presets.named(kind=kind, name=preset).options
+        shown = {name: unmasked(value, before=of_preset.get(name)) for name, value in given.items()}
+        given = {**of_preset, **shown}
 
     def make() -> Job:
         return create(
