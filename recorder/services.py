@@ -67,12 +67,20 @@ class InvalidEdit(Exception):
 
 @audit.command("recording.start")
 def start_session(
-    *, url: str, flow_name: str, options: Mapping[str, Any], by: User
+    *,
+    url: str,
+    flow_name: str,
+    options: Mapping[str, Any],
+    by: User,
+    preset: str | None = None,
 ) -> RecordingSession:
     """Queue a recording of `url`; the session and its job commit together.
 
+    What `options` says wins over the options of `preset`, one of the kind's, by name.
+
     :raises NotAllowed: `by` is no operator.
     :raises UrlRefused: by the egress policy, before anything is written.
+    :raises UnknownPreset: there is none of this name.
     :raises InvalidOptions: `.errors` maps each field to its messages.
     """
     access.check_may_do(by=by)
@@ -80,7 +88,9 @@ def start_session(
         Policy.from_settings().check_url(url)
     except EgressRefused as refused:
         raise UrlRefused(refused.code, refused.message) from refused
-    job = jobs.submit(kind=RECORD, options=options, by=by, name=flow_name, by_kind=True)
+    job = jobs.submit(
+        kind=RECORD, options=options, by=by, name=flow_name, preset=preset, by_kind=True
+    )
     return RecordingSession.objects.create(
         job=job, owner=by, flow_name=flow_name, url=url, created_at=job.created_at
     )

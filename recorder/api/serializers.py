@@ -27,6 +27,9 @@ class StartSession(Strict):
         source="flow_name", max_length=RecordingSession._meta.get_field("flow_name").max_length
     )
     options = serializers.DictField(default=dict)
+    preset = serializers.CharField(
+        required=False, help_text="Name of a preset of recorder.record; `options` win over it."
+    )
 
 
 class EditStep(Strict):
