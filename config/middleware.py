@@ -44,7 +44,11 @@ class ContentSecurityPolicy(CSPMiddleware):
 
 def _is_page_of_the_api(request: HttpRequest, response: HttpResponseBase) -> bool:
     # By who made it, not by its type alone: an artifact may be HTML, and sets a policy of its own.
-    return request.path_info.startswith("/api/") and isinstance(response, Response)
+    return (
+        request.path_info.startswith("/api")
+        and isinstance(response, Response)
+        and response.get("Content-Type", "").startswith("text/html")
+    )
 
 
 class CoreAlone:

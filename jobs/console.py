@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import cached_property
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from jobs.deep_pages import CAP
+from jobs.deep_pages import CappedPaginator as CappedPaginator
 from jobs.models import Job, Status, Worker
 from jobs.reasons import Reason
 
-# Counting stops here: a list of a million jobs opens as fast as one of ten.
-CAP = 10_000
 # A worker that was not seen for this long is not counted as alive.
 ALIVE_S = 30
 
@@ -118,25 +116,6 @@ def capped_count(rows: QuerySet[Any]) -> str:
     """How many rows there are, in words once there are more than the cap."""
     found = rows.order_by()[: CAP + 1].count()
     return f"{CAP:,}+" if found > CAP else f"{found:,}"
-
-
-class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts and pages up to the cap; what lies deeper is reached by filters."""
-
-    template_name = "admin/jobs/pagination.html"
-
-    @cached_property
-    def counted(self) -> int:
-        rows = cast("QuerySet[Any]", self.object_list)
-        return rows[: CAP + 1].count()
-
-    @cached_property
-    def count(self) -> int:
-        return min(self.counted, CAP)
-
-    @property
-    def count_shown(self) -> str:
-        return f"{CAP:,}+" if self.counted > CAP else f"{self.counted:,}"
 
 
 def summary(user: Any, *, now: datetime) -> dict[str, Any]:

@@ -138,6 +138,15 @@ class Job(models.Model):
             models.Index("lease_until", name="job_leased", condition=Q(status="running")),
             models.Index("kind", name="job_running_kind", condition=Q(status="running")),
             models.Index("status", F("id").desc(), name="job_status_id"),
+            models.Index("kind", F("id").desc(), name="job_kind_id"),
+            # The orders that a list may have besides age.
+            models.Index(F("priority").desc(), F("id").desc(), name="job_priority_id"),
+            models.Index(
+                F("finished_at").desc(),
+                F("id").desc(),
+                name="job_finished_id",
+                condition=Q(finished_at__isnull=False),
+            ),
             models.Index("owner", F("id").desc(), name="job_owner_id"),
             models.Index(F("id").desc(), name="job_shared_id", condition=Q(shared=True)),
             models.Index(
@@ -145,9 +154,6 @@ class Job(models.Model):
                 F("id").desc(),
                 name="job_schedule_id",
                 condition=Q(schedule__isnull=False),
-            ),
-            models.Index(
-                "finished_at", name="job_finished", condition=Q(finished_at__isnull=False)
             ),
         ]
         ordering = ["-id"]

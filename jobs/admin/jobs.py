@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.template.response import TemplateResponse
@@ -16,13 +16,13 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.views import ChangeList
 
-from jobs import access, console, dashboard, feed
+from jobs import access, console, dashboard, feed, search
 from jobs.admin import job_filters, job_page, job_tabs
 from jobs.admin.base import ReadOnly
 from jobs.admin.bulk import Bulk
 from jobs.admin.job_actions import JobActions
 from jobs.admin.new_job import NewJob
-from jobs.models import Job
+from jobs.models import Job, JobQuerySet
 from jobs.waiting import why_waiting
 
 
@@ -45,7 +45,7 @@ class JobAdmin(JobActions, NewJob, Bulk, ReadOnly):  # type: ignore[misc]  # the
     sortable_by = ()
     ordering = ("-id",)
     search_fields = ("name",)
-    search_help_text = "Name, or a whole id"
+    search_help_text = "Words of the name or error, or a whole id"
     paginator = console.CappedPaginator
     show_facets = admin.ShowFacets.NEVER
     actions = ("cancel_selected", "rerun_selected", "tag_selected", "delete_ended")
@@ -60,11 +60,20 @@ class JobAdmin(JobActions, NewJob, Bulk, ReadOnly):  # type: ignore[misc]  # the
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
     ) -> tuple[QuerySet[Job], bool]:
+        if not search_term.strip():
+            return queryset, False
+        jobs = cast(JobQuerySet, queryset)
         try:
-            return queryset.filter(pk=UUID(search_term.strip())), False
-        except ValueError:
-            rows, distinct = super().get_search_results(request, queryset, search_term)
-            return rows, bool(distinct)
+            found = search.matching(jobs, search_term, by=request.user)
+        except ValueError as too_long:
+            self.message_user(request, str(too_long), messages.ERROR)
+            return jobs.none(), False
+        if found.limited:
+            note = (
+                f"More jobs match. These are of the newest {search.CAP:,}: add a word or a filter."
+            )
+            self.message_user(request, note, messages.INFO)
+        return found.jobs, False
 
     @admin.display(description="State")
     def state(self, job: Job) -> SafeString:

@@ -60,6 +60,7 @@ def test_the_dashboard_counts_what_one_may_see(people: dict[str, User]) -> None:
 
 def test_counts_stop_at_the_cap(people: dict[str, User], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "CAP", 2)
+    monkeypatch.setattr(console.CappedPaginator, "cap", 2)
     for _ in range(4):
         stored_job(owner=people["owner"])
     assert console.summary(people["owner"], now=timezone.now())["queued"] == "2+"
