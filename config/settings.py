@@ -121,6 +121,7 @@ DATABASE_URL = env_str("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'tapedeck.sqli
 _database: dict[str, Any] = dict(dj_database_url.parse(DATABASE_URL))
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     DATA_DIR.mkdir(parents=True, exist_ok=True)
+    _database["ENGINE"] = "jobs.sqlite"  # Django's own, whose transactions take turns
     _database["OPTIONS"] = {
         # IMMEDIATE: a read that turns into a write would else fail with "database is locked" at once.
         "transaction_mode": "IMMEDIATE",

@@ -2,39 +2,76 @@
 
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from django.conf import settings
 from django.db import connection
 
-# This process's hold on the lock file, by process id: a fork must not share its parent's turn.
-_files: dict[int, int] = {}
+
+class _File:
+    """An opening of the lock file: openings exclude each other, whoever made them."""
+
+    def __init__(self, path: str) -> None:
+        self.number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def __del__(self) -> None:
+        os.close(self.number)
+
+
+class _Hold(threading.local):
+    """What this thread holds; its file is closed when it ends."""
+
+    file: _File | None = None
+    path = ""
+    # A fork must not share its parent's turn.
+    pid = 0
+    depth = 0
+
+
+_hold = _Hold()
 
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """Wait for the other workers' write transactions in the kernel.
+    """Wait for the other writers' transactions in the kernel, which hands on in order.
 
     SQLite itself waits by sleeping up to 100 ms at a time. The lock goes with its process, however
-    that dies. Other databases need none.
+    that dies. May be nested. Other databases need none.
     """
-    if connection.vendor != "sqlite":
+    path = path_of(connection)
+    if path is None:
         yield
         return
-    file = _file()
-    fcntl.flock(file, fcntl.LOCK_EX)
+    begin(path)
     try:
         yield
     finally:
-        fcntl.flock(file, fcntl.LOCK_UN)
+        end()
 
 
-def _file() -> int:
-    pid = os.getpid()
-    if pid not in _files:
-        _files.clear()
-        _files[pid] = os.open(
-            settings.DATA_DIR / "turn.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-    return _files[pid]
+def path_of(database: Any) -> str | None:
+    """The lock file beside a database's own; None: it is no file of SQLite's."""
+    name = str(database.settings_dict["NAME"])
+    if database.vendor != "sqlite" or database.is_in_memory_db() or name.startswith("file:"):
+        return None
+    return f"{name}-turn"
+
+
+def begin(path: str) -> None:
+    """Wait for the turn; `end` must follow in the same thread, once for each."""
+    if _hold.pid != os.getpid() or _hold.path != path:
+        _hold.file = _File(path)
+        _hold.path, _hold.pid, _hold.depth = path, os.getpid(), 0
+    if _hold.depth == 0 and _hold.file is not None:
+        fcntl.flock(_hold.file.number, fcntl.LOCK_EX)
+    _hold.depth += 1
+
+
+def end() -> None:
+    if _hold.pid != os.getpid() or _hold.depth == 0:
+        return
+    _hold.depth -= 1
+    if _hold.depth == 0 and _hold.file is not None:
+        fcntl.flock(_hold.file.number, fcntl.LOCK_UN)
