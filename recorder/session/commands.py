@@ -34,10 +34,10 @@ _GROWN = """([x, y]) => {
   for (let node = document.elementFromPoint(x, y); node; node = node.parentElement) height += node.scrollHeight;
   return height;
 }"""
-_SHOWN = """(found) => {
+_WHERE = """(found) => {
   const rect = found.getBoundingClientRect();
   const met = found.getRootNode().elementFromPoint(rect.x + rect.width / 2, rect.y + rect.height / 2);
-  return !!met && found.contains(met);
+  return { shown: !!met && found.contains(met), top: window === window.top, rect: { x: rect.x, y: rect.y, width: rect.width, height: rect.height } };
 }"""
 
 
@@ -280,10 +280,10 @@ class Commands:
             raise CommandFailed("bad_message", f"selector: {refused}") from refused
         locator = page.locator(values["selector"]).first
         try:
-            shown, rect = await asyncio.gather(
-                locator.evaluate(_SHOWN, timeout=5_000), locator.bounding_box(timeout=5_000)
-            )
-            if not shown or rect is None or not _in_view(rect, page):
+            found = await locator.evaluate(_WHERE, timeout=5_000)
+            # In a frame the rectangle is the frame's: Playwright knows where that is.
+            rect = found["rect"] if found["top"] else await locator.bounding_box(timeout=5_000)
+            if not found["shown"] or rect is None or not _in_view(rect, page):
                 # Waits for two frames of the page; most elements are in sight already.
                 await locator.scroll_into_view_if_needed(timeout=5_000)
                 rect = await locator.bounding_box(timeout=5_000)

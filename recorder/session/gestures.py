@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic, time
-from typing import Literal
+from typing import Any, Literal
 
 from playwright.async_api import Page
 
 from recorder.adapter import RecordedAction
-from recorder.session.marks import Target, patient
+from recorder.session.marks import DESCRIBE, PRESSABLE, RELATION, Target, patient
 from recorder.session.moments import Moment
 from recorder.steps import Signal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What the page says of the element that a report names: `info` describes it; `pressable`: a
+    replay could press it; `relation` is how it stands to what the gesture pressed."""
+
+    selector: str
+    info: Mapping[str, Any]
+    pressable: bool
+    relation: str
+
 
 Kind = Literal["pointer", "press", "text", "select", "picker", "upload", "console"]
 
@@ -28,10 +40,19 @@ _SAME = """(found, target) => {
   return climbs(target, found) || climbs(found, target) || [...(found.labels || [])].some((label) => climbs(target, label));
 }"""
 _ANY_SAME = f"(all, target) => target.isConnected && all.slice(0, 20).some((found) => ({_SAME})(found, target))"
-_WHICH_SAME = f"""(all, targets) => {{
+# All that is asked of a reported selector, in one call: a call through a locator takes a dozen
+# milliseconds of the browser's time, and the operator's next gesture waits for that browser.
+_LOOK = f"""(all, targets) => {{
   if (!all.length) return null;
   const some = all.slice(0, 20);
-  return targets.map((target) => target.isConnected ? some.some((found) => ({_SAME})(found, target)) : null);
+  return {{
+    info: ({DESCRIBE})(all[0]),
+    pressable: ({PRESSABLE})(all[0]),
+    targets: targets.map((target) => ({{
+      same: target.isConnected ? some.some((found) => ({_SAME})(found, target)) : null,
+      relation: ({RELATION})(all[0], target),
+    }})),
+  }};
 }}"""
 _TAKES_TEXT = """(found) => {
   const root = found.getRootNode();
@@ -66,6 +87,11 @@ class Gesture:
     selector: str = ""
     # The page right after it.
     moment: Moment | None = None
+    # At what was last reported of it.
+    look: Look | None = None
+
+    def looked_at(self, selector: str) -> Look | None:
+        return self.look if self.look is not None and self.look.selector == selector else None
 
 
 class Ledger:
@@ -163,14 +189,15 @@ class Ledger:
                     return gesture
         count = int(action.params.get("click_count", 1))
         unclear: Gesture | None = None
-        met = await self._met(page, action.selector)
-        for gesture in self._recent(page, ("pointer",)):
-            if (
-                gesture.told
-                or action.name in gesture.admitted
-                or (action.name == "click" and gesture.click_count != count)
-            ):
-                continue
+        candidates = [
+            one
+            for one in self._recent(page, ("pointer",))
+            if not one.told
+            and action.name not in one.admitted
+            and (action.name != "click" or one.click_count == count)
+        ]
+        met = await self._met(page, action.selector, candidates)
+        for gesture in candidates:
             if gesture in met:
                 same: bool | None = met[gesture]
             else:
@@ -244,25 +271,36 @@ class Ledger:
                 other.expects = False
         return gesture
 
-    async def _met(self, page: Page, selector: str) -> dict[Gesture, bool]:
-        """Which of the recent gestures met what `selector` names, in one call.
+    async def _met(
+        self, page: Page, selector: str, candidates: list[Gesture]
+    ) -> dict[Gesture, bool]:
+        """Which of these gestures met what `selector` names, in one call.
 
         Those whose element is gone, or in another document, are left out: `_meets` looks closer.
         """
         asked = [
             (one, one.target.handle)
-            for one in self._recent(page, ("pointer",))
+            for one in candidates
             if one.target is not None and one.target.frame is page.main_frame
         ]
-        handles = [handle for _, handle in asked]
-        answers = await patient(page.locator(selector).evaluate_all(_WHICH_SAME, handles))
-        if not isinstance(answers, list) or len(answers) != len(asked):
+        if not asked:
             return {}
-        return {
-            gesture: same
-            for (gesture, _), same in zip(asked, answers, strict=True)
-            if isinstance(same, bool)
-        }
+        handles = [handle for _, handle in asked]
+        answer: Any = await patient(page.locator(selector).evaluate_all(_LOOK, handles))
+        told = answer.get("targets") if isinstance(answer, Mapping) else None
+        if not isinstance(told, list) or len(told) != len(asked):
+            return {}
+        met: dict[Gesture, bool] = {}
+        for (gesture, _), one in zip(asked, told, strict=True):
+            gesture.look = Look(
+                selector=selector,
+                info=answer["info"],
+                pressable=bool(answer["pressable"]),
+                relation=str(one["relation"]),
+            )
+            if isinstance(one["same"], bool):
+                met[gesture] = one["same"]
+        return met
 
     async def _meets(self, page: Page, selector: str, gesture: Gesture) -> bool | None:
         """Whether `selector` names the element that was pointed at; None: no longer to be told."""
@@ -315,8 +353,10 @@ class Ledger:
     ) -> bool | None:
         """Whether the field named takes, or took, what was typed; None: it is gone, or busy."""
         focused = {id(one.target): one for one in gestures if one.target is not None}
+        met = await self._met(page, action.selector, list(focused.values()))
         for gesture in focused.values():
-            if await self._meets(page, action.selector, gesture):
+            same = met.get(gesture)
+            if same or (same is None and await self._meets(page, action.selector, gesture)):
                 return True
         locator = page.locator(action.selector).first
         if not await patient(locator.count(), timeout_s=4):

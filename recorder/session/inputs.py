@@ -315,6 +315,9 @@ class Inputs:
         command = bool(set(modifiers) & {"Alt", "Control", "Meta"})
         types = (len(key) == 1 and not command) or key in _EDITING or key == "Space"
         pastes = (command and key.lower() == "v") or (key == "Insert" and "Shift" in modifiers)
+        if not types:
+            # A page may have moved the focus on while one typed.
+            self._focus = None
         target = await self._focused(page)
         if key == "Enter" and not command:
             tag = target.info.get("element", {}).get("tag") if target else ""
@@ -350,7 +353,9 @@ class Inputs:
             )
         else:
             await self._moments.before_next()
-            gesture = Gesture(kind="press", page=page, words=f"key {shown}", key=shown)
+            gesture = Gesture(
+                kind="press", page=page, words=f"key {shown}", key=shown, target=target
+            )
         self._ledger.add(gesture)
         if gesture.kind == "press" or key == "Enter":
             self._focus = None

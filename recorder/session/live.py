@@ -70,7 +70,7 @@ class LiveSession:
             secrets=lambda: {*self.vault.values.values(), *self.inputs.typed_secrets}
         ).clean
         self.book = StepBook(tell=self._tell_step, clean=self.clean)
-        self.screencast = Screencast(audience=self.audience, on_drawn=lambda: None)
+        self.screencast = Screencast(audience=self.audience, filmed=config.wants("video"))
         self.stage = Stage(
             pages=self.pages,
             ledger=self.ledger,

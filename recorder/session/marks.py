@@ -76,7 +76,7 @@ _ACTIVE = """() => {
 }"""
 
 # What the session must know of an element: what it is, where it is, what a native widget would offer.
-_DESCRIBE = """(found) => {
+DESCRIBE = """(found) => {
   const tag = found.tagName.toLowerCase();
   const type = (tag === 'input' ? found.type : '') || '';
   const cut = (text, longest) => String(text ?? '').replace(/\\s+/g, ' ').trim().slice(0, longest);
@@ -107,6 +107,28 @@ _DESCRIBE = """(found) => {
     disabled: !!found.disabled,
     checkable: type === 'checkbox' || type === 'radio',
   };
+}"""
+
+# How the element that the recorder names stands to the one pressed. A click on a part of a
+# button, or on a label, is rightly named after the button or the field.
+RELATION = """(named, pressed) => {
+  if (!pressed.isConnected) return 'gone';
+  const holds = (outer, inner) => { for (let node = inner; node; node = node.parentNode || node.host) if (node === outer) return true; return false; };
+  const meant = pressed.closest('button, select, input, textarea, a, [role=button], [role=checkbox], [role=radio], [role=link]') || pressed;
+  if (named === pressed || named === meant || (holds(named, pressed) && holds(meant, named))) return 'same';
+  if ([...(named.labels || [])].some((label) => holds(label, pressed))) return 'same';
+  if (holds(pressed, named)) return 'inside';
+  return 'other';
+}"""
+
+# Whether Playwright can press it: its middle is its own, as `check()` and `click()` want it. Of what
+# lies outside the view that is not known here.
+PRESSABLE = """(found) => {
+  const rect = found.getBoundingClientRect();
+  if (!rect.width || !rect.height || getComputedStyle(found).visibility !== 'visible') return false;
+  const hit = found.getRootNode().elementFromPoint(rect.x + rect.width / 2, rect.y + rect.height / 2);
+  for (let node = hit; node; node = node.assignedSlot || node.parentNode || node.host) if (node === found) return true;
+  return !hit;
 }"""
 
 _WIDGET = """(found) => ({
@@ -173,7 +195,7 @@ _CANDIDATES = """(found) => {
 _MEANT = "(found) => found.closest('button, select, input, textarea, a, [role=button], [role=checkbox], [role=radio], [role=link]') || found"
 _SURVEY = f"""(found) => {{
   const meant = ({_MEANT})(found);
-  return {{ ...({_DESCRIBE})(found), meant: ({_DESCRIBE})(meant).element, alternatives: ({_CANDIDATES})(meant) }};
+  return {{ ...({DESCRIBE})(found), meant: ({DESCRIBE})(meant).element, alternatives: ({_CANDIDATES})(meant) }};
 }}"""
 _SURVEY_AT = f"""(at) => {{
   const found = ({_AT_POINT})(at);
@@ -263,7 +285,7 @@ async def carried_onto(carried: Target, x: float, y: float) -> Target | None:
     found = (await carried.handle.evaluate_handle(_CARRIED_ONTO, [x, y])).as_element()
     if found is None:
         return None
-    info = await found.evaluate(_DESCRIBE)
+    info = await found.evaluate(DESCRIBE)
     return Target(frame=carried.frame, handle=found, info=info, rect=info["rect"])
 
 
@@ -315,7 +337,7 @@ async def widget(target: Target) -> Mapping[str, Any]:
 
 
 async def describe(locator: Locator) -> Mapping[str, Any] | None:
-    found = await patient(locator.first.evaluate(_DESCRIBE, timeout=1_000))
+    found = await patient(locator.first.evaluate(DESCRIBE, timeout=1_000))
     return found if isinstance(found, Mapping) else None
 
 

@@ -12,8 +12,8 @@ from playwright.async_api import Page
 from recorder.adapter import Recorded, RecordedAction, UntrustedAction
 from recorder.selectors import SelectorRefused, parse_selector
 from recorder.session.gestures import Gesture, Ledger
-from recorder.session.marks import describe, described, within
-from recorder.session.naming import click_selector
+from recorder.session.marks import alternatives, describe, described, patient, within
+from recorder.session.naming import click_selector, drawn_over, seen_selector
 from recorder.session.pages import Pages, Tab
 from recorder.session.stepbook import Entry, StepBook
 from recorder.session.typed_secrets import TypedSecrets
@@ -148,7 +148,35 @@ class Reports:
         if action.name == "click" and gesture.kind == "pointer":
             named = await click_selector(report.page, action.selector, gesture)
             action = replace(action, selector=named)
+        elif action.name in {"check", "uncheck"} and await drawn_over(
+            report.page, action.selector, gesture
+        ):
+            await self._pressed(tab.alias, report.page, action, gesture)
+            return
         await self._record(tab.alias, report.page, action, gesture)
+
+    async def _pressed(
+        self, alias: str, page: Page, action: RecordedAction, gesture: Gesture
+    ) -> None:
+        """Record a click on what was pressed, where the recorder saw what came of it further in."""
+        assert gesture.target is not None
+        selector = await seen_selector(gesture.target)
+        if gesture.step_key is not None:
+            step = self._book.get(gesture.step_key).step
+            if selector and selector != step.selector:
+                self._book.change(
+                    step.key,
+                    selector=selector,
+                    alternatives=await patient(alternatives(page, selector)) or (),
+                    element=described(await describe(page.locator(selector)) or {}),
+                )
+            return
+        params = {"button": "left", "click_count": gesture.click_count, "modifiers": []}
+        if selector:
+            action = replace(action, name="click", selector=selector, params=params)
+            # The click itself may be told of yet.
+            gesture.told = True
+        await self._record(alias, page, action, gesture)
 
     async def _record(
         self, alias: str, page: Page, action: RecordedAction, gesture: Gesture
@@ -184,9 +212,11 @@ class Reports:
         ):
             # Only the text changes while one types.
             return {"element": last.step.element}
-        if gesture.kind == "pointer" and gesture.target is not None and action.name == "click":
-            found = await describe(page.locator(action.selector))
-            return found or gesture.target.info
+        if (look := gesture.looked_at(action.selector)) is not None:
+            return look.info
+        if action.name == "press" and gesture.target is not None:
+            # What had the focus: the press may have been the end of it.
+            return gesture.target.info
         found = await describe(page.locator(action.selector))
         return found or (gesture.target.info if gesture.target else {})
 

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from playwright.async_api import CDPSession, Error, Page
@@ -19,11 +19,17 @@ _IDLE_S = 0.25
 
 
 class Screencast:
-    """Frames of one page at a time to all viewers."""
+    """Frames of one page at a time to all viewers.
 
-    def __init__(self, *, audience: Audience, on_drawn: Callable[[], None]) -> None:
+    `filmed`: the context keeps a video in the page's own size, and the view shows the video's
+    frames. Each stream is drawn, read back and compressed by itself: a second one would cost what
+    the first does.
+    """
+
+    def __init__(self, *, audience: Audience, filmed: bool) -> None:
         self._audience = audience
-        self._on_drawn = on_drawn
+        self._filmed = filmed
+        self._page: Page | None = None
         self._cdp: CDPSession | None = None
         self._alias = ""
         self._size = (0, 0)
@@ -36,18 +42,19 @@ class Screencast:
     async def show(self, page: Page, *, alias: str) -> None:
         """Switch to `page`; its first frame is sent whether or not anything on it changes."""
         await self.stop()
-        size = page.viewport_size
-        self._alias = alias
-        cdp = await page.context.new_cdp_session(page)
-        self._cdp = cdp
-        if size is None:
-            metrics = await cdp.send("Page.getLayoutMetrics")
-            box = metrics["cssLayoutViewport"]
-            self._size = (int(box["clientWidth"]), int(box["clientHeight"]))
-        else:
-            self._size = (size["width"], size["height"])
-        cdp.on("Page.screencastFrame", lambda event: self._drawn(cdp, event))
+        self._page, self._alias = page, alias
+        size = page.viewport_size or await _inner_size(page)
+        self._size = (size["width"], size["height"])
         before = self._number
+        if self._filmed:
+            await page.screencast.start(on_frame=lambda frame: self._filmed_frame(page, frame))
+        else:
+            await self._start_own(page)
+        self._run(self._first_frame(page, before))
+
+    async def _start_own(self, page: Page) -> None:
+        cdp = self._cdp = await page.context.new_cdp_session(page)
+        cdp.on("Page.screencastFrame", lambda event: self._drawn(cdp, event))
         await cdp.send(
             "Page.startScreencast",
             {
@@ -58,28 +65,34 @@ class Screencast:
                 "everyNthFrame": 1,
             },
         )
-        self._run(self._first_frame(cdp, before))
 
     async def stop(self) -> None:
         cdp, self._cdp = self._cdp, None
+        page, self._page = self._page, None
         self._held = None
-        if cdp is not None:
-            with contextlib.suppress(Error, TimeoutError):
+        with contextlib.suppress(Error, TimeoutError):
+            if cdp is not None:
                 await asyncio.wait_for(cdp.detach(), 2)
+            elif page is not None and self._filmed and not page.is_closed():
+                await asyncio.wait_for(page.screencast.stop(), 2)
 
     def sent(self, frame: Frame) -> None:
         """A viewer got this frame: Chromium may draw the next."""
         if self.last is frame:
             self._release()
 
-    async def _first_frame(self, cdp: CDPSession, before: int) -> None:
+    async def _first_frame(self, page: Page, before: int) -> None:
         await asyncio.sleep(0.4)
-        if self._cdp is not cdp or self._number != before:
+        if self._page is not page or self._number != before:
             return
         with contextlib.suppress(Error):
-            shot = await cdp.send("Page.captureScreenshot", {"format": "jpeg", "quality": QUALITY})
-            if self._cdp is cdp and self._number == before:
-                self._publish(base64.b64decode(shot["data"]), int(time.time() * 1000))
+            jpeg = await page.screenshot(type="jpeg", quality=QUALITY, animations="allow")
+            if self._page is page and self._number == before:
+                self._publish(jpeg, int(time.time() * 1000))
+
+    def _filmed_frame(self, page: Page, frame: Mapping[str, Any]) -> None:
+        if self._page is page:
+            self._publish(frame["data"], int(frame["timestamp"]))
 
     def _drawn(self, cdp: CDPSession, event: dict[str, Any]) -> None:
         if self._cdp is not cdp:
@@ -104,7 +117,6 @@ class Screencast:
         )
         for viewer in self._audience:
             viewer.show(self.last)
-        self._on_drawn()
 
     def _release(self) -> None:
         if self._held_timer is not None:
@@ -118,7 +130,13 @@ class Screencast:
         with contextlib.suppress(Error):
             await cdp.send("Page.screencastFrameAck", {"sessionId": session_id})
 
-    def _run(self, work: Any) -> None:
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
         running = asyncio.ensure_future(work)
         self._background.add(running)
         running.add_done_callback(self._background.discard)
+
+
+async def _inner_size(page: Page) -> Mapping[str, int]:
+    """The size of a page that has no fixed viewport."""
+    found = await page.evaluate("() => ({width: innerWidth, height: innerHeight})")
+    return {name: int(found[name]) for name in ("width", "height")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,28 @@ async def test_an_assertion_is_about_the_text_that_is_seen(record: Record) -> No
         step = live.steps[answer["key"]]["step"]
         assert step["params"]["text"] == "2 left"
         assert step["element"]["tag"] == "span"
+
+
+def clicked(live: LiveClient, times: int) -> bool:
+    return live.actions().count("click") == times
+
+
+async def test_a_box_drawn_over_its_input_is_clicked(record: Record, tmp_path: Path) -> None:
+    """`check()` would wait in vain for the drawn box to let it through to the input."""
+    pressed = [
+        ("css=drawn-box", "News yes"),
+        ("css=drawn-box .box", "News no"),
+        ("css=drawn-box b", "News yes"),
+        ("css=.flat i", "Flat yes"),
+    ]
+
+    async def drive(live: LiveClient) -> None:
+        for count, (what, after) in enumerate(pressed, 1):
+            await live.click_on(what)
+            await live.until(partial(clicked, live, count))
+            await says(live, "css=#said", after)
+
+    steps = await checked(record, tmp_path, drive)
+    assert [one.action for one in steps[1:]] == ["click", "assert_text"] * 4
+    # Named as it is seen, and not after the parts below it.
+    assert steps[3].selector == 'internal:text="Send me news"i'
