@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import os
 import statistics
 import sys
@@ -31,7 +32,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="td-bench-recorder-"))
@@ -51,6 +52,7 @@ from tests.recorder.session_process import SessionProcess  # noqa: E402
 from tests.sites import Sites  # noqa: E402
 
 ROUNDS = 10
+SIZE: Any = {"width": 1280, "height": 720}
 # What one round does: five steps, each in words (kind, CSS selector, letters).
 ROUND = (
     ("type", 'input[name="name"]', "Ada"),
@@ -61,17 +63,23 @@ ROUND = (
 )
 
 
-async def plain(page: Page) -> None:
+# Called after each step of a flow.
+Kept = Callable[[], Awaitable[None]]
+
+
+async def plain(page: Page, kept: Kept) -> None:
     for kind, selector, letters in ROUND * ROUNDS:
         box = await page.locator(selector).bounding_box()
         assert box is not None
         await page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        await kept()
         if kind == "type":
             for letter in letters:
                 await page.keyboard.press(letter)
+            await kept()
 
 
-async def locators(page: Page) -> None:
+async def locators(page: Page, kept: Kept) -> None:
     for kind, selector, letters in ROUND * ROUNDS:
         if kind == "type":
             await page.locator(selector).fill(letters)
@@ -132,20 +140,25 @@ class _Orders(BaseHTTPRequestHandler):
 REAL_ROUND = ("type", "save", "check", "next")
 
 
-async def real_plain(page: Page) -> None:
+async def real_plain(page: Page, kept: Kept) -> None:
     done = 0
     for what in REAL_ROUND * ROUNDS:
         box = await page.locator("input" if what == "type" else f"#{what}").bounding_box()
         assert box is not None
         await page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         if what == "type":
+            await kept()
             await page.keyboard.press("ControlOrMeta+a")
+            await kept()
             for letter in "Ada":
                 await page.keyboard.press(letter)
+            await kept()
             await page.keyboard.press("Tab")
+            await kept()
             continue
         done += 1
         await page.locator(f'#done >> text="{done}"').wait_for()
+        await kept()
 
 
 async def real_recorded(live: LiveClient) -> None:
@@ -161,17 +174,46 @@ async def real_recorded(live: LiveClient) -> None:
         await live.at(f'#done >> text="{done}"')
 
 
-async def unrecorded(url: str, folder: Path, flow: Callable[[Page], Awaitable[None]]) -> float:
+Flow = Callable[[Page, Kept], Awaitable[None]]
+
+
+async def unrecorded(url: str, folder: Path, flow: Flow, *, evidence: bool = False) -> float:
+    """Seconds for the flow by plain Playwright; with `evidence`, what a session keeps is kept by
+    Playwright's own public means."""
     proxy = FilteringProxy(Policy.from_settings())
+    folder.mkdir()
+    files: dict[str, Any] = {}
+    if evidence:
+        files = {
+            "record_har_path": folder / "network.har",
+            "record_har_content": "embed",
+            "record_video_dir": folder / "video",
+            "record_video_size": SIZE,
+        }
+    os.environ.update(browser.driver_environment(scratch=folder / "tmp"))
     async with async_playwright() as playwright:
         launched = await browser.launch(
             playwright, proxy_url=await proxy.start(), scratch=folder / "tmp"
         )
-        page = await launched.browser.new_page(viewport={"width": 1280, "height": 720})
+        context = await launched.browser.new_context(viewport=SIZE, **files)
+        if evidence:
+            await context.tracing.start(screenshots=True, snapshots=True)
+        page = await context.new_page()
         await page.goto(url)
+        shots = itertools.count(1)
+
+        async def kept() -> None:
+            if evidence:
+                number = next(shots)
+                await page.screenshot(path=folder / f"{number}.png")
+                (folder / f"{number}.html").write_text(await page.content())
+
         began = time.perf_counter()
-        await flow(page)
+        await flow(page, kept)
         took = time.perf_counter() - began
+        if evidence:
+            await context.tracing.stop(path=folder / "trace.zip")
+        await context.close()
         await launched.browser.close()
     await proxy.stop()
     return took
@@ -218,14 +260,19 @@ async def main(*, runs: int, aim: float, latency_s: float) -> int:
         for run in range(runs):
             folder = Path(scratch) / str(run)
             folder.mkdir()
-            figures["bare plain"].append(await unrecorded(form, folder / "a", plain))
+            for name, url, flow in (
+                ("bare plain", form, plain),
+                ("real plain", orders.url, real_plain),
+            ):
+                figures[name].append(await unrecorded(url, folder / name, flow))
+                name = name.replace("plain", "evidence")
+                figures[name].append(await unrecorded(url, folder / name, flow, evidence=True))
             figures["bare locators"].append(await unrecorded(form, folder / "b", locators))
             took, saving, steps["bare"] = await recorded(
                 form, folder / "c", bare_recorded, last="h1"
             )
             figures["bare recorded"].append(took)
             figures["bare saving"].append(saving)
-            figures["real plain"].append(await unrecorded(orders.url, folder / "d", real_plain))
             took, saving, steps["real"] = await recorded(
                 orders.url, folder / "e", real_recorded, last="h1"
             )
