@@ -16,6 +16,7 @@ from jobs.queue import turn
 class DatabaseWrapper(base.DatabaseWrapper):
     """From BEGIN to COMMIT, ROLLBACK or the end of the connection it is this thread's turn."""
 
+    # django-stubs know nothing of what starts with one underscore.
     # The process whose turn it is: a fork inherits the connection, not the turn.
     _turn_of: int | None = None
 
@@ -25,26 +26,26 @@ class DatabaseWrapper(base.DatabaseWrapper):
             turn.begin(path)
             self._turn_of = os.getpid()
         try:
-            super()._start_transaction_under_autocommit()
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]
         except BaseException:
             self._end_turn()
             raise
 
     def _commit(self) -> Any:
         try:
-            return super()._commit()
+            return super()._commit()  # type: ignore[misc]
         finally:
             self._end_turn()
 
     def _rollback(self) -> Any:
         try:
-            return super()._rollback()
+            return super()._rollback()  # type: ignore[misc]
         finally:
             self._end_turn()
 
     def _close(self) -> Any:
         try:
-            return super()._close()
+            return super()._close()  # type: ignore[misc]
         finally:
             self._end_turn()
 
