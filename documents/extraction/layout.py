@@ -354,6 +354,8 @@ class _Scan:
                 and is_heading_row(row, self._rules, self._vocabulary)
             ):
                 return False
+        if is_text and filled == 1 and self._usual > 1 and self._heads_another():
+            return False
         if is_text and self._is_total(str(first), filled):
             if not self._rules.keep_totals:
                 table.skip(row, "total")
@@ -365,6 +367,15 @@ class _Scan:
             return False
         self._take(table, row)
         return True
+
+    def _heads_another(self) -> bool:
+        """Whether one of the next rows is a header: what stands before it is its title."""
+        following = list(self._ahead)[1:4]
+        return any(
+            (self._header_key and _key(row.cells) == self._header_key)
+            or is_heading_row(row, self._rules, self._vocabulary)
+            for row in following
+        )
 
     def _is_plain_row(self, cells: list[Any]) -> bool:
         """Whether a cell stands where values stand, and is one: the cheapest sign of an ordinary row."""
@@ -383,7 +394,7 @@ class _Scan:
 
     def _goes_on(self, table: Table, row: Row, filled: int) -> bool:
         """Whether a row after blank ones is one more of the table."""
-        if filled * 2 < self._usual:
+        if filled * 2 < self._usual or (filled == 1 and self._usual > 1):
             return False
         agree = compared = 0
         for column, usual in zip(table.columns, self._types, strict=True):

@@ -134,7 +134,7 @@ def readings(text: str) -> tuple[tuple[str, date], ...]:
         found = _day(int(text[:4]), int(text[4:6]), int(text[6:]))
         return (("", found),) if found else ()
     if match := _NUMERIC_DATE.fullmatch(text):
-        first, _, middle, last = match.groups()
+        first, mark, middle, last = match.groups()
         ways: list[tuple[str, date | None]] = []
         if len(first) >= 3:
             ways = [("", _day(int(first), int(middle), int(last)))] if len(last) <= 2 else []
@@ -144,7 +144,7 @@ def readings(text: str) -> tuple[tuple[str, date], ...]:
                 ("dmy", _day(year, int(middle), int(first))),
                 ("mdy", _day(year, int(first), int(middle))),
             ]
-            if len(last) == 2 and len(first) == 2:
+            if len(last) == 2 and len(first) == 2 and mark != ".":
                 ways.append(("ymd", _day(_full_year(first), int(middle), int(last))))
         return tuple((order, day) for order, day in ways if day is not None)
     for pattern, place in ((_NAMED_DATE, (1, 2, 3)), (_NAMED_FIRST, (2, 1, 3))):
@@ -152,7 +152,8 @@ def readings(text: str) -> tuple[tuple[str, date], ...]:
             month = _MONTHS.get(match.group(place[1]).casefold(), 0)
             year, day = _full_year(match.group(place[2])), int(match.group(place[0]))
             found = _day(year, month, day)  # no month 0: no date
-            return (("", found),) if found else ()
+            if found:
+                return (("", found),)
     return ()
 
 

@@ -106,7 +106,10 @@ class Workbook:
 
         book = openpyxl.load_workbook(self._path, read_only=True, data_only=True, keep_links=False)
         try:
-            for number, cells in enumerate(book[sheet.name].iter_rows(values_only=True), 1):
+            opened = book[sheet.name]
+            # Else every row, empty ones too, is padded to the widest.
+            opened.reset_dimensions()
+            for number, cells in enumerate(opened.iter_rows(values_only=True), 1):
                 last = len(cells)
                 while last and cells[last - 1] is None:
                     last -= 1
