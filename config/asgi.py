@@ -11,6 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Before the imports below: it loads the apps, which the consumers need.
 django_application = get_asgi_application()
 
+from config.observing import CountSockets  # noqa: E402
 from config.requests import KnownSockets  # noqa: E402
 from config.sockets import PacedSend, SocketUser, unknown_socket  # noqa: E402
 
@@ -24,8 +25,8 @@ websocket_urlpatterns = [
 application = ProtocolTypeRouter(
     {
         "http": PacedSend(django_application),
-        "websocket": PacedSend(
-            KnownSockets(SocketUser(URLRouter([*websocket_urlpatterns, unknown_socket])))
+        "websocket": CountSockets(
+            PacedSend(KnownSockets(SocketUser(URLRouter([*websocket_urlpatterns, unknown_socket]))))
         ),
     }
 )

@@ -43,6 +43,8 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
+# Scrapers and probes come to the process itself, behind the proxy.
+SECURE_REDIRECT_EXEMPT = [r"^metrics/?$", r"^api/health/(live|ready)/?$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 # Whose word on the client's address counts. With PUBLIC_URL a proxy on this machine is the rule.
 TRUSTED_PROXIES = env_networks("TRUSTED_PROXIES", "127.0.0.0/8,::1" if PUBLIC_URL else "")
@@ -81,6 +83,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.observing.Observe",
     "config.requests.KnownRequests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -206,6 +209,10 @@ QUEUE_WARN_S = env_int("QUEUE_WARN_S", 600)
 DISK_WARN_MB = env_int("DISK_WARN_MB", 1024)
 # Who may read /metrics from another machine; empty: nobody.
 METRICS_TOKEN = env_str("METRICS_TOKEN")
+# Where errors and traces go; empty: nowhere, and nothing of either is imported.
+SENTRY_DSN = env_str("SENTRY_DSN")
+SENTRY_ENVIRONMENT = env_str("SENTRY_ENVIRONMENT", "production")
+OTEL_EXPORTER_OTLP_ENDPOINT = env_str("OTEL_EXPORTER_OTLP_ENDPOINT")
 # Ended jobs are deleted after this, where no rule of the admin says otherwise; 0: never.
 RETENTION_DAYS = env_int("RETENTION_DAYS", 90)
 # Bytes of artifacts, in MB; 0: no limit. A job whose file does not fit fails with `storage_full`.
@@ -321,11 +328,21 @@ TIME_ZONE = env_str("TIME_ZONE", "UTC")
 USE_I18N = False
 USE_TZ = True
 
+LOG_FORMAT = env_str("LOG_FORMAT", "line")
+if LOG_FORMAT not in {"line", "json"}:
+    raise ImproperlyConfigured(f"LOG_FORMAT={LOG_FORMAT!r} is neither line nor json.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {
+            "()": "jobs.logs.LineFormatter",
+            "format": "{asctime} {levelname} {name} {ids}{message}",
+            "style": "{",
+        },
+        "json": {"()": "jobs.logs.JsonFormatter"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": env_str("LOG_LEVEL", "INFO")},
     "loggers": {"httpx": {"level": "WARNING"}},
 }

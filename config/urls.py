@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from jobs.api import root
+from jobs.api.metrics import scrape
 from recorder.trace_viewer import trace_viewer
 
 api: list[URLPattern | URLResolver] = [
@@ -31,6 +32,7 @@ api.append(re_path(r"^(?P<path>.+)$", root.UnknownRoute.as_view(), name="api-unk
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    re_path(r"^metrics/?$", scrape, name="metrics"),
     path("api/", include(api)),
     re_path(r"^api$", root.Root.as_view()),
     path("trace-viewer/", trace_viewer, name="trace-viewer"),

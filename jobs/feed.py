@@ -36,6 +36,8 @@ class Line:
     seq: int
     type: str
     text: str
+    # When it was written, as Unix time by the database's clock.
+    at: float = 0.0
 
     @cached_property
     def frame(self) -> bytes:
@@ -46,7 +48,7 @@ class Line:
     def of(cls, event: JobEvent) -> Line:
         # ASCII: many clients of event streams also break lines at U+2028 and its like.
         text = json.dumps(event_dto(event), separators=(",", ":"))
-        return cls(event.pk, event.job_id, event.seq, event.type, text)
+        return cls(event.pk, event.job_id, event.seq, event.type, text, event.at.timestamp())
 
     def with_cursor(self, cursor: str) -> str:
         """The event's JSON with the reader's position after it: what both transports send."""

@@ -310,11 +310,12 @@ def browser() -> BrowserFact:
 def versions() -> dict[str, str]:
     """Versions of what matters when something goes wrong, by name."""
     name = "sqlite" if connection.vendor == "sqlite" else "postgresql"
-    return {**_program_versions(), name: _database_version()}
+    return {**program_versions(), name: _database_version()}
 
 
 @cache
-def _program_versions() -> dict[str, str]:
+def program_versions() -> dict[str, str]:
+    """Of our own and of the packages; the database is not asked."""
     project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["project"]
     packages = ("django", "djangorestframework", "django-q2", "channels", "daphne", "playwright")
     return {

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 from django.db import DatabaseError, connection
 
-from jobs import feed
+from jobs import feed, metrics
 from jobs.feed import Head, Line, Position
 from jobs.queue import wake
 
@@ -202,6 +202,8 @@ class Hub:
         if not known:
             return
         heads, lines, gone = await self.read(feed.read_news, known, WINDOW_LINES)
+        if lines:
+            metrics.observe_lag(max(line.at for line in lines))
         for line in lines:
             job = self.jobs.get(line.job_id)
             # Dropped and watched anew while this was read: its window starts at another place.
@@ -236,6 +238,7 @@ class Hub:
         elif not full:
             position.drop_dead_gaps(snapshot[0])
         if lines:
+            metrics.observe_lag(lines[-1].at)
             for news in table.watchers:
                 news.ring()
         return full

@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 from rest_framework import serializers
 
-from jobs import access, audit, orphans, retention
+from jobs import access, audit, orphans, retention, tallies
 from jobs.registry import job_kind
 from jobs.retention import Swept
 from jobs.running import JobFailed, RunningJob
@@ -51,6 +51,7 @@ def run(job: RunningJob) -> dict[str, Any]:
             inUse=len(swept.in_use),
         )
 
+    tallies.count()  # what is deleted uncounted is lost to the metrics
     kinds = retention.sweep_jobs(
         by=owner, dry_run=dry_run, report=report, between=job.check_cancelled
     )

@@ -13,7 +13,7 @@ from django_q.cluster import Cluster
 from django_q.conf import Conf
 from django_q.signals import post_spawn
 
-from jobs import artifacts, drains, scheduler
+from jobs import artifacts, drains, scheduler, tallies
 from jobs.models import Drain
 from jobs.queue import folders, limits, processes, reaper, vitals
 from jobs.queue.watchdog import Watchdog
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
 ROWS_EVERY_S = 2.0
+COUNT_EVERY_S = 10.0
 
 
 def run_cluster(*, queue: str, workers: int, ready_fd: int | None = None) -> int:
@@ -73,6 +74,7 @@ def _on_spawn(**kwargs: Any) -> None:
 def _look_after(queue: str) -> None:
     watchdog = Watchdog(queue=queue)
     rows_at = 0.0
+    count_at = 0.0
     while True:
         try:
             reaper.reap()
@@ -84,6 +86,10 @@ def _look_after(queue: str) -> None:
                 limits.forget_starts()
                 drains.forget_gone()
                 rows_at = time.monotonic() + ROWS_EVERY_S
+            if time.monotonic() >= count_at:
+                # Also where nobody scrapes: what is deleted before it was counted is lost to it.
+                tallies.count()
+                count_at = time.monotonic() + COUNT_EVERY_S
             if watchdog.hangs():
                 log.critical(
                     "Queue %s stands still beside a free worker: restarting its cluster.", queue

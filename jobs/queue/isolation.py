@@ -27,7 +27,7 @@ import psutil
 from django.core.files.storage import default_storage
 from django.db import connections
 
-from jobs import events
+from jobs import events, telemetry
 from jobs.models import Job
 from jobs.queue import processes
 from jobs.queue.beat import WorkerRow
@@ -346,9 +346,11 @@ def _body(
             report({"outcome": _outcome_message(outcome)})
         sys.stdout.flush()
         sys.stderr.flush()
+        telemetry.flush()
     except BaseException:
         # The last frame of this process: say it where the supervisor reads, and end.
         logging.getLogger(__name__).exception("The body's process failed")
+        telemetry.flush()
         os._exit(1)
     os._exit(0)
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db import DatabaseError, connections
 
-from jobs import artifacts, events, registry
+from jobs import artifacts, events, logs, registry, telemetry
 from jobs.events import Superseded
 from jobs.models import Job
 from jobs.queue import folders, processes, vitals
@@ -85,6 +85,7 @@ class Worker:
                 "The worker's row was not removed; it is when it has been silent for a while."
             )
         connections.close_all()
+        telemetry.flush()
 
     def serve(self, *, for_s: float) -> int:
         """Run jobs until none is left or the time is over; how many ran."""
@@ -124,7 +125,20 @@ class Worker:
 
     def _run(self, job: Job, *, go_on: Callable[[], bool]) -> Job | None:
         """Run one attempt to its end; the next job, claimed in the same transaction that ends this one."""
+        with (
+            logs.working_on(job_id=job.id, attempt=job.attempt),
+            telemetry.attempt(job) as span,
+        ):
+            return self._run_attempt(job, span, go_on=go_on)
+
+    def _run_attempt(
+        self, job: Job, span: telemetry.Span, *, go_on: Callable[[], bool]
+    ) -> Job | None:
         outcome, kind, capture = self.perform(job)
+        if outcome is not None:
+            span.note(tapedeck_job_outcome=outcome.ended.value)
+            if outcome.ended not in {Ended.SUCCEEDED, Ended.CANCELLED}:
+                span.fail(str(outcome.reason))
         following = None
         if outcome is None:
             log.warning("Job %s attempt %s was superseded.", job.id, job.attempt)

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from jobs import access, audit, events, policies, preferences, registry
+from jobs import access, audit, events, policies, preferences, registry, telemetry
 from jobs.models import IdempotencyKey, Job, Schedule
 from jobs.options import spelled_inside, unmasked
 from jobs.queue import wake
@@ -132,6 +132,7 @@ def create(
         max_attempts=policy.max_attempts,
         timeout_s=spec.timeout_s,
         last_seq=1,
+        trace_parent=telemetry.trace_parent(),
     )
     job.save(force_insert=True)
     events.append(job_id=job.id, last_seq=1, facts=[(events.JOB_CREATED, events.job_dto(job))])

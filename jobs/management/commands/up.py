@@ -1,6 +1,7 @@
 """`manage.py up`: everything that Tapedeck runs, under one parent."""
 
 from argparse import ArgumentParser
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -8,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from jobs.logs import json_line
 from jobs.queue.up import Part, Supervisor
 
 
@@ -58,12 +60,20 @@ class Command(BaseCommand):
             else:
                 self._say(f"The workers are ready: {', '.join(queues)}   (Ctrl-C stops them)")
 
-        supervisor = Supervisor(parts=parts, drain_s=options["drain_s"], say=self._say)
+        supervisor = Supervisor(
+            parts=parts,
+            drain_s=options["drain_s"],
+            say=self._say,
+            # A name before it would make a line that is no JSON of one that is.
+            label_output=settings.LOG_FORMAT != "json",
+        )
         if code := supervisor.run(on_ready=on_ready):
             raise CommandError("Tapedeck did not start.", returncode=code)
         self._say("Stopped.")
 
     def _say(self, line: str) -> None:
+        if settings.LOG_FORMAT == "json" and not line.startswith("{"):
+            line = json_line(level="INFO", logger="up", message=line, at=datetime.now(UTC))
         self.stdout.write(line)
         self.stdout.flush()
 
