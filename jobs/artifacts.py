@@ -79,7 +79,7 @@ def add(
     :raises Superseded: the attempt does not own the job any more.
     """
     path = check_path(path)
-    kept_as = f"jobs/{job_id}/{attempt}/{uuid4().hex}{_suffix(path)}"
+    kept_as = f"jobs/{job_id}/{attempt}/{uuid4().hex}{suffix_of(path)}"
     with _opened(source, inside) as raw:
         stored, size_bytes, sha256 = _store(kept_as, raw, job_id=job_id)
     artifact = Artifact(
@@ -139,7 +139,8 @@ def _content_type(path: str) -> str:
     return _TYPES.guess_type(path)[0] or "application/octet-stream"
 
 
-def _suffix(path: str) -> str:
+def suffix_of(path: str) -> str:
+    """The ending that a stored file keeps of its artifact's path; empty where it is not plain."""
     suffix = PurePosixPath(path).suffix
     return suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 10 else ""
 
@@ -259,4 +260,5 @@ __all__ = [
     "open_artifact",
     "remove_files",
     "show",
+    "suffix_of",
 ]

@@ -37,11 +37,21 @@ def used_bytes(*, owner_id: int | None = None) -> int:
 
 def check(*, job_id: UUID, size_bytes: int) -> None:
     """:raises OverQuota: the message says which quota is full, and what to do."""
+    if not settings.ARTIFACT_QUOTA_MB and not settings.ARTIFACT_QUOTA_USER_MB:
+        return
+    owner_id, name = Job.objects.values_list("owner_id", "owner__username").get(pk=job_id)
+    check_owner(owner_id=owner_id, name=name, size_bytes=size_bytes)
+
+
+def check_owner(*, owner_id: int, name: str, size_bytes: int) -> None:
+    """`check` for a file of this user.
+
+    :raises OverQuota: the message says which quota is full, and what to do.
+    """
     total, user = settings.ARTIFACT_QUOTA_MB * MB, settings.ARTIFACT_QUOTA_USER_MB * MB
     if total:
         _check(None, size_bytes, total, "ARTIFACT_QUOTA_MB", "this installation")
     if user:
-        owner_id, name = Job.objects.values_list("owner_id", "owner__username").get(pk=job_id)
         _check(owner_id, size_bytes, user, "ARTIFACT_QUOTA_USER_MB", name)
 
 
