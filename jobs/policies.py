@@ -37,13 +37,39 @@ class Policy:
         )
 
 
-_rows: dict[str, KindPolicy] = {}
+_held: "Held | None" = None
 _read_at = float("-inf")
+
+
+class Held:
+    """What was set when it was read, and what follows from it: worked out once, not a claim."""
+
+    def __init__(self, rows: Mapping[str, KindPolicy]) -> None:
+        self._rows = rows
+        self._by_kind: dict[str, Policy] = {}
+        # For others to keep what they make of these policies.
+        self.derived: dict[Any, Any] = {}
+
+    def of(self, kind: Kind) -> Policy:
+        if kind.name not in self._by_kind:
+            self._by_kind[kind.name] = _over(kind, self._rows.get(kind.name))
+        return self._by_kind[kind.name]
+
+    def of_all_kinds(self) -> Policy | None:
+        row = self._rows.get(ALL_KINDS)
+        if row is None:
+            return None
+        return Policy(
+            concurrency=row.concurrency,
+            user_concurrency=row.user_concurrency,
+            rate=_rate(row.rate_starts, row.rate_window_s),
+            user_rate=_rate(row.user_rate_starts, row.user_rate_window_s),
+        )
 
 
 def of(kind: Kind) -> Policy:
     """What holds for `kind`, at most `FRESH_S` old."""
-    return _over(kind, _fresh().get(kind.name))
+    return held().of(kind)
 
 
 def own(kind: Kind) -> Policy:
@@ -53,21 +79,13 @@ def own(kind: Kind) -> Policy:
 
 def of_all_kinds() -> Policy | None:
     """What holds for all kinds together; None: nothing."""
-    row = _fresh().get(ALL_KINDS)
-    if row is None:
-        return None
-    return Policy(
-        concurrency=row.concurrency,
-        user_concurrency=row.user_concurrency,
-        rate=_rate(row.rate_starts, row.rate_window_s),
-        user_rate=_rate(row.user_rate_starts, row.user_rate_window_s),
-    )
+    return held().of_all_kinds()
 
 
 def by_kind() -> Mapping[str, Policy]:
     """What holds for each registered kind."""
-    rows = _fresh()
-    return {kind.name: _over(kind, rows.get(kind.name)) for kind in registry.all_kinds()}
+    now = held()
+    return {kind.name: now.of(kind) for kind in registry.all_kinds()}
 
 
 def forget() -> None:
@@ -76,13 +94,14 @@ def forget() -> None:
     _read_at = float("-inf")
 
 
-def _fresh() -> Mapping[str, KindPolicy]:
-    global _rows, _read_at
+def held() -> Held:
+    """What holds, at most `FRESH_S` old; the same object until it is read anew."""
+    global _held, _read_at
     now = time.monotonic()
-    if now - _read_at >= FRESH_S:
-        _rows = {row.kind: row for row in KindPolicy.objects.all()}
+    if _held is None or now - _read_at >= FRESH_S:
+        _held = Held({row.kind: row for row in KindPolicy.objects.all()})
         _read_at = now
-    return _rows
+    return _held
 
 
 def _over(kind: Kind, row: KindPolicy | None) -> Policy:

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from jobs import events, policies, registry
+from jobs import events
 from jobs.models import Job
 from jobs.queue import limits
 from jobs.queue.clock import now_sql
@@ -45,7 +45,7 @@ def take(*, queue: str, worker: str, into: Ledger) -> Job | None:
         if held.everything:
             return None
         passed_over, params = held.condition(vendor)
-    overdue, overdue_params = _overdue(queue)
+    overdue, overdue_params = _overdue(rules)
     job = changed_job(
         cursor=into.cursor,
         sql=_claim_sql(vendor, passed_over + overdue, settings.LEASE_S),
@@ -79,7 +79,7 @@ def claimable(*, queue: str) -> bool:
     rules = limits.rules_of(queue)
     passed_over = ""
     params: list[Any] = []
-    overdue, overdue_params = _overdue(queue)
+    overdue, overdue_params = _overdue(rules)
     with connection.cursor() as cursor:
         if rules.limited:
             held = limits.held(cursor=cursor, rules=rules)
@@ -98,14 +98,12 @@ def _due() -> str:
     return f"status = 'queued' AND queue = %s AND (run_after IS NULL OR run_after <= {now_sql()})"
 
 
-def _overdue(queue: str) -> tuple[str, list[Any]]:
+def _overdue(rules: limits.Rules) -> tuple[str, list[Any]]:
     """SQL that is true of jobs that have not waited longer than their kind may."""
     sql, params = "", []
-    for kind in registry.all_kinds():
-        most_s = policies.of(kind).queue_timeout_s if kind.queue == queue else None
-        if most_s is not None:
-            sql += f" AND NOT (kind = %s AND {waited_over_sql(most_s)})"
-            params.append(kind.name)
+    for kind, most_s in rules.longest_waits.items():
+        sql += f" AND NOT (kind = %s AND {waited_over_sql(most_s)})"
+        params.append(kind)
     return sql, params
 
 

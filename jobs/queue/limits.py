@@ -45,6 +45,8 @@ class Rules:
 
     kinds: dict[str, Policy]
     all_kinds: Policy | None
+    # Kind -> how long its jobs may wait, in seconds; of those that have a bound.
+    longest_waits: dict[str, int]
 
     @property
     def limited(self) -> bool:
@@ -60,15 +62,23 @@ class Rules:
 
 
 def rules_of(queue: str) -> Rules:
-    """At most `policies.FRESH_S` old."""
-    by_kind = policies.by_kind()
-    limited = {
-        kind.name: by_kind[kind.name]
-        for kind in registry.all_kinds()
-        if kind.queue == queue and by_kind[kind.name].limits_claims
-    }
-    of_all = policies.of_all_kinds()
-    return Rules(limited, of_all if of_all is not None and of_all.limits_claims else None)
+    """At most `policies.FRESH_S` old; worked out once in that time."""
+    now = policies.held()
+    rules: Rules | None = now.derived.get(queue)
+    if rules is None:
+        kinds = {kind.name: now.of(kind) for kind in registry.all_kinds() if kind.queue == queue}
+        limited = {name: policy for name, policy in kinds.items() if policy.limits_claims}
+        of_all = now.of_all_kinds()
+        rules = now.derived[queue] = Rules(
+            limited,
+            of_all if of_all is not None and of_all.limits_claims else None,
+            {
+                name: policy.queue_timeout_s
+                for name, policy in kinds.items()
+                if policy.queue_timeout_s
+            },
+        )
+    return rules
 
 
 def held(*, cursor: Any, rules: Rules) -> Held:
