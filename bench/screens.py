@@ -216,7 +216,7 @@ def shoot(
         "edit": f"/admin/jobs/job/{made['queued']}/edit/",
         "kinds": "/admin/jobs/job/new/",
         "new-job": "/admin/jobs/job/new/?kind=demo.crawl&preset=Nightly",
-        "system": "/admin/jobs/worker/system/",
+        "system": "/admin/system/",
         "schedules": "/admin/jobs/schedule/",
         "workers": "/admin/jobs/worker/",
     }

@@ -430,7 +430,7 @@ UNFOLD = {
                     {
                         "title": "System",
                         "icon": "monitor_heart",
-                        "link": reverse_lazy("admin:jobs_system"),
+                        "link": reverse_lazy("console-system"),
                     },
                     {
                         "title": "Workers",

@@ -31,6 +31,7 @@ api.append(re_path(r"^(?P<path>.+)$", root.UnknownRoute.as_view(), name="api-unk
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/system/", include("jobs.admin.system_urls")),
     path("admin/", admin.site.urls),
     re_path(r"^metrics/?$", scrape, name="metrics"),
     path("api/", include(api)),

@@ -113,7 +113,7 @@ def _installation(waits: dict[str, datetime], now: datetime) -> Iterator[dict[st
                 "bad",
                 f"No worker serves the queue {queue}, so its jobs do not start.",
                 todo="Start them with ./run, or look at what it prints.",
-                url=reverse("admin:jobs_system"),
+                url=reverse("console-system"),
                 link="System",
             )
     for queue, since in sorted(waits.items()):

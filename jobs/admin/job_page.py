@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 
 from jobs import access, console, registry
@@ -38,6 +39,8 @@ def context(*, job: Job, request: HttpRequest) -> dict[str, Any]:
         "no_result": "Nothing." if job.is_terminal else "Nothing yet.",
         "attempts": [_attempt(row) for row in job.attempts.order_by("number")],
         "artifacts": [artifact_dto(row) for row in job.artifacts.filter(visible=True)[:1000]],
+        "zip_url": reverse("api-job-archive", args=[job.pk]),
+        "log_url": reverse("api-job-log", args=[job.pk]),
         "may": possible(job, request.user),
         "audit": _audit(job, request),
         "audit_addresses": access.is_admin(request.user),

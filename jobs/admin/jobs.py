@@ -83,7 +83,8 @@ class JobAdmin(JobActions, NewJob, Bulk, ReadOnly):  # type: ignore[misc]  # the
     def title(self, job: Job) -> SafeString:
         # The link is drawn around it.
         return format_html(
-            '<span class="td-strong">{}</span><small class="td-why" data-why="{}">{}</small>{}',
+            '<span class="td-strong">{}</span><small class="td-why" data-why="{}">{}</small>'
+            '<span class="td-row-tags">{}</span>',
             job,
             job.pk,
             console.reason_words(job.reason),

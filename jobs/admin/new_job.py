@@ -75,7 +75,7 @@ class NewJob:
         context = {
             "title": kind.label,
             "kind": kind,
-            "about": (kind.run.__doc__ or "").strip().partition("\n")[0],
+            "about": _about(kind),
             "form": form,
             "details": details,
             "presets": list(presets.values()),
@@ -175,6 +175,12 @@ class NewJob:
         return TemplateResponse(request, f"admin/jobs/job/{name}.html", whole, status=status)
 
 
+def _about(kind: Kind) -> str:
+    """What it does, in a sentence; nothing where its label says just that."""
+    words = (kind.run.__doc__ or "").strip().partition("\n")[0]
+    return "" if words.rstrip(".") == kind.label else words
+
+
 def _groups() -> list[tuple[str, list[dict[str, Any]]]]:
     """The kinds by the part that brings them."""
     groups: dict[str, list[dict[str, Any]]] = {}
@@ -184,7 +190,7 @@ def _groups() -> list[tuple[str, list[dict[str, Any]]]]:
         groups.setdefault(head, []).append(
             {
                 "kind": kind,
-                "about": (kind.run.__doc__ or "").strip().partition("\n")[0],
+                "about": _about(kind),
                 "url": page or f"{reverse('admin:jobs_job_new')}?kind={kind.name}",
                 "closed": bool(kind.submit_by and not page),
             }

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import path
-from django.views.decorators.http import require_POST
 
 from jobs import access, console, drains, health, system
 from jobs.models import Drain, Job, Worker
@@ -27,94 +25,79 @@ STATES = {
 }
 
 
-class SystemPage:
-    """Mixed into the admin of workers."""
-
-    admin_site: Any
-    opts: Any
-
-    def system_urls(self) -> list[Any]:
-        def page(view: Any) -> Any:
-            return self.admin_site.admin_view(view)
-
-        return [
-            path("system/", page(self.system_view), name="jobs_system"),
-            path("drain/", page(require_POST(self.drain_view)), name="jobs_drain_workers"),
-            path("resume/", page(require_POST(self.resume_view)), name="jobs_resume_workers"),
-        ]
-
-    def system_view(self, request: HttpRequest) -> HttpResponse:
-        """With `?live` only what moves: the page reads that part again and again."""
-        if not access.may_see(request.user):
-            raise PermissionDenied
-        workers = system.workers()
-        seen = set(
-            Job.objects.visible_to(request.user)
-            .filter(pk__in=[worker.job_id for worker in workers if worker.job_id])
-            .values_list("pk", flat=True)
-        )
-        context: dict[str, Any] = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "System",
-            "queues": [_queue(fact) for fact in system.queues(workers)],
-            "clusters": [_cluster(fact, seen) for fact in system.clusters(workers)],
-            "may_drain": access.is_admin(request.user),
+def show(request: HttpRequest) -> HttpResponse:
+    """With `?live` only what moves: the page reads that part again and again."""
+    if not access.may_see(request.user):
+        raise PermissionDenied
+    workers = system.workers()
+    seen = set(
+        Job.objects.visible_to(request.user)
+        .filter(pk__in=[worker.job_id for worker in workers if worker.job_id])
+        .values_list("pk", flat=True)
+    )
+    context: dict[str, Any] = {
+        **admin.site.each_context(request),
+        "title": "System",
+        "queues": [_queue(fact) for fact in system.queues(workers)],
+        "clusters": [_cluster(fact, seen) for fact in system.clusters(workers)],
+        "may_drain": access.is_admin(request.user),
+    }
+    if "live" not in request.GET:
+        checks = health.checks()
+        stored = system.storage()
+        context |= {
+            "checks": checks,
+            "failing": sum(check.status == "fail" for check in checks),
+            "warning": sum(check.status == "warn" for check in checks),
+            "storage": stored,
+            "used": _share(stored.free_bytes, stored.total_bytes),
+            "quota_used": (
+                round(100 * stored.artifact_bytes / stored.quota_bytes)
+                if stored.quota_bytes
+                else None
+            ),
+            "browser": system.browser(),
+            "versions": system.versions(),
         }
-        if "live" not in request.GET:
-            checks = health.checks()
-            stored = system.storage()
-            context |= {
-                "checks": checks,
-                "failing": sum(check.status == "fail" for check in checks),
-                "warning": sum(check.status == "warn" for check in checks),
-                "storage": stored,
-                "used": _share(stored.free_bytes, stored.total_bytes),
-                "quota_used": (
-                    round(100 * stored.artifact_bytes / stored.quota_bytes)
-                    if stored.quota_bytes
-                    else None
-                ),
-                "browser": system.browser(),
-                "versions": system.versions(),
-            }
-        return TemplateResponse(request, "admin/jobs/system.html", context)
+    return TemplateResponse(request, "admin/jobs/system.html", context)
 
-    def drain_view(self, request: HttpRequest) -> HttpResponse:
-        """POST worker (its row's id), or queue and host."""
-        by = cast(User, request.user)
-        key = str(request.POST.get("worker", ""))
-        worker = Worker.objects.filter(pk=int(key)).first() if key.isdigit() else None
-        if key and worker is None:
-            messages.warning(request, "This worker is gone already.")
-            return redirect("admin:jobs_system")
-        try:
-            row = drains.drain(
-                by=by,
-                worker=worker,
-                queue=str(request.POST.get("queue", "")),
-                host=str(request.POST.get("host", "")),
-            )
-        except (ActionRefused, InvalidFields) as error:
-            messages.warning(request, str(error))
-        else:
-            text = f"{str(row).capitalize()}: finishes what it runs and takes no more."
-            messages.success(request, text)
-        return redirect("admin:jobs_system")
 
-    def resume_view(self, request: HttpRequest) -> HttpResponse:
-        """POST drain (its row's id)."""
-        key = str(request.POST.get("drain", ""))
-        if not key.isdigit():
-            raise Http404("A drain's id is a number.")
-        row = Drain.objects.filter(pk=int(key)).first()
-        if row is None:
-            messages.warning(request, "It was resumed already.")
-        else:
-            text = f"{str(row).capitalize()}: takes jobs again."
-            drains.resume(by=cast(User, request.user), drain=row)
-            messages.success(request, text)
-        return redirect("admin:jobs_system")
+def drain_workers(request: HttpRequest) -> HttpResponse:
+    """POST worker (its row's id), or queue and host."""
+    by = cast(User, request.user)
+    key = str(request.POST.get("worker", ""))
+    worker = Worker.objects.filter(pk=int(key)).first() if key.isdigit() else None
+    if key and worker is None:
+        messages.warning(request, "This worker is gone already.")
+        return redirect("console-system")
+    try:
+        row = drains.drain(
+            by=by,
+            worker=worker,
+            queue=str(request.POST.get("queue", "")),
+            host=str(request.POST.get("host", "")),
+        )
+    except (ActionRefused, InvalidFields) as error:
+        messages.warning(request, str(error))
+    else:
+        text = f"{str(row).capitalize()}: finishes what it runs and takes no more."
+        messages.success(request, text)
+    return redirect("console-system")
+
+
+def resume_workers(request: HttpRequest) -> HttpResponse:
+    """POST drain (its row's id)."""
+    key = str(request.POST.get("drain", ""))
+    if not key.isdigit():
+        raise Http404("A drain's id is a number.")
+    row = Drain.objects.filter(pk=int(key)).first()
+    if row is None:
+        messages.warning(request, "It was resumed already.")
+    else:
+        text = f"{str(row).capitalize()}: takes jobs again."
+        drains.resume(by=cast(User, request.user), drain=row)
+        messages.success(request, text)
+    return redirect("console-system")
 
 
 def _queue(fact: system.QueueFact) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
@@ -14,12 +12,11 @@ from django.utils.safestring import SafeString
 
 from jobs import console, system
 from jobs.admin.drains import STATE_WORDS, DrainsWorkers
-from jobs.admin.system_page import SystemPage
 from jobs.models import Job, Worker
 
 
 @admin.register(Worker)
-class WorkerAdmin(SystemPage, DrainsWorkers):  # type: ignore[misc]  # the theme's own bases disagree
+class WorkerAdmin(DrainsWorkers):
     list_display = ("name", "queue", "host", "pid", "state", "doing", "started", "seen", "alive")
     actions = ("drain_workers", "drain_clusters", "resume_workers")
     list_display_links = None
@@ -31,9 +28,6 @@ class WorkerAdmin(SystemPage, DrainsWorkers):  # type: ignore[misc]  # the theme
     def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
         seen = Job.objects.visible_to(request.user).filter(pk=OuterRef("job_id"))
         return system.worker_rows().annotate(shows_job=Exists(seen))
-
-    def get_urls(self) -> list[Any]:
-        return [*self.system_urls(), *super().get_urls()]
 
     @admin.display(description="State")
     def state(self, worker: Worker) -> str:

@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 
-const GO = { d: ["Dashboard", "/admin/"], j: ["Jobs", "/admin/jobs/job/"], n: ["New job", "/admin/jobs/job/new/"], w: ["Workers", "/admin/jobs/worker/"] };
+const GO = { d: ["Dashboard", "/admin/"], j: ["Jobs", "/admin/jobs/job/"], n: ["New job", "/admin/jobs/job/new/"], s: ["System", "/admin/system/"] };
 const LIST = [
   ["j / k", "next / previous job"],
   ["Enter or o", "open it"],

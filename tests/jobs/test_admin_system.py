@@ -15,7 +15,7 @@ from tests.jobs.conftest import stored_job
 
 pytestmark = pytest.mark.django_db
 
-SYSTEM = "/admin/jobs/worker/system/"
+SYSTEM = "/admin/system/"
 
 
 def client_of(user: User) -> Client:
@@ -69,24 +69,24 @@ def test_it_shows_workers_queues_storage_and_versions(people: dict[str, User]) -
 def test_draining_and_resuming(people: dict[str, User]) -> None:
     worker = worker_of()
     client = client_of(people["superuser"])
-    drained = client.post("/admin/jobs/worker/drain/", {"worker": worker.pk}, follow=True)
+    drained = client.post("/admin/system/drain/", {"worker": worker.pk}, follow=True)
     page = drained.content.decode()
     assert "takes no more" in page
     assert "Draining" in page
     drain = Drain.objects.get()
-    again = client.post("/admin/jobs/worker/drain/", {"worker": worker.pk}, follow=True)
+    again = client.post("/admin/system/drain/", {"worker": worker.pk}, follow=True)
     assert "draining already" in again.content.decode()
-    client.post("/admin/jobs/worker/resume/", {"drain": drain.pk})
+    client.post("/admin/system/resume/", {"drain": drain.pk})
     assert not Drain.objects.exists()
-    client.post("/admin/jobs/worker/drain/", {"queue": "default", "host": "host"})
+    client.post("/admin/system/drain/", {"queue": "default", "host": "host"})
     whole = Drain.objects.get()
     assert (whole.queue, whole.host, whole.worker) == ("default", "host", "")
-    bad = client.post("/admin/jobs/worker/drain/", {"queue": "none"}, follow=True)
+    bad = client.post("/admin/system/drain/", {"queue": "none"}, follow=True)
     assert "queue" in bad.content.decode()
     operator = client_of(people["owner"])
-    refused = operator.post("/admin/jobs/worker/resume/", {"drain": whole.pk})
+    refused = operator.post("/admin/system/resume/", {"drain": whole.pk})
     assert refused.status_code == 403
-    assert operator.post("/admin/jobs/worker/drain/", {"worker": worker.pk}).status_code == 403
+    assert operator.post("/admin/system/drain/", {"worker": worker.pk}).status_code == 403
     assert "drain_workers" not in operator.get("/admin/jobs/worker/").content.decode()
     assert Drain.objects.count() == 1
 
