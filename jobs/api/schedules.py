@@ -7,15 +7,18 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from jobs import access, schedules
+from jobs.api.base import ApiView
 from jobs.api.permissions import ByRole
+from jobs.api.schema import refused
+from jobs.api.standing_shapes import RunShape, RunsPage, ScheduleShape, SchedulesPage
 from jobs.models import Schedule, ScheduleRun
 from jobs.services.refusals import InvalidFields
 
@@ -66,6 +69,20 @@ class ScheduleFields(serializers.Serializer[Any]):
     paused = serializers.BooleanField(required=False)
 
 
+class ScheduleChanges(ScheduleFields):
+    """What is left out stays."""
+
+    name = serializers.CharField(max_length=schedules.NAME_MAX, required=False)
+    kind = serializers.CharField(max_length=80, required=False)
+    cron = serializers.CharField(max_length=120, required=False)
+
+
+PAGING = [
+    OpenApiParameter("cursor", str, description="From `next` or `previous` of another page."),
+    OpenApiParameter("limit", int, description="Rows a page, 1 to 200; 50 without it."),
+]
+
+
 class PauseFields(serializers.Serializer[Any]):
     reason = serializers.CharField(
         max_length=schedules.REASON_MAX, required=False, allow_blank=True, default=""
@@ -104,29 +121,52 @@ def _given(request: Request, *, partial: bool = False) -> dict[str, Any]:
     return values
 
 
-class SchedulesView(APIView):
+class SchedulesView(ApiView):
     """GET → {next, previous, results}, by name. POST {name, kind, cron, …} → 201, the schedule."""
 
+    serializer_class = ScheduleFields
     permission_classes = (ByRole,)
 
+    @extend_schema(
+        operation_id="schedules_list",
+        summary="List schedules",
+        parameters=PAGING,
+        responses=SchedulesPage,
+    )
     def get(self, request: Request) -> Response:
         pages = ByName()
         page = pages.paginate_queryset(visible_schedules(request.user), request, view=self) or []
         return pages.get_paginated_response([schedules.schedule_dto(row) for row in page])
 
+    @extend_schema(
+        operation_id="schedules_create",
+        summary="Make a schedule",
+        request=ScheduleFields,
+        responses={201: ScheduleShape},
+    )
     def post(self, request: Request) -> Response:
         row = schedules.save(by=cast(User, request.user), **_given(request))
         return Response(schedules.schedule_dto(row), status=201)
 
 
-class ScheduleView(APIView):
+class ScheduleView(ApiView):
     """GET → the schedule. PATCH → the same, changed. DELETE → 204; its jobs stay."""
 
+    serializer_class = ScheduleChanges
     permission_classes = (ByRole,)
 
+    @extend_schema(
+        operation_id="schedules_read", summary="Read one schedule", responses=ScheduleShape
+    )
     def get(self, request: Request, schedule_id: str) -> Response:
         return Response(schedules.schedule_dto(visible_schedule(request, schedule_id)))
 
+    @extend_schema(
+        operation_id="schedules_change",
+        summary="Change a schedule",
+        request=ScheduleChanges,
+        responses=ScheduleShape,
+    )
     def patch(self, request: Request, schedule_id: str) -> Response:
         row = visible_schedule(request, schedule_id)
         given = _given(request, partial=True)
@@ -148,17 +188,30 @@ class ScheduleView(APIView):
         changed = schedules.save(by=cast(User, request.user), schedule=row, **{**kept, **given})
         return Response(schedules.schedule_dto(changed))
 
+    @extend_schema(
+        operation_id="schedules_delete",
+        summary="Delete a schedule",
+        description="With its history. Its jobs stay.",
+        responses={204: OpenApiResponse(description="It is gone.")},
+    )
     def delete(self, request: Request, schedule_id: str) -> Response:
         row = visible_schedule(request, schedule_id)
         schedules.delete(schedule=row, by=cast(User, request.user))
         return Response(status=204)
 
 
-class SchedulePauseView(APIView):
+class SchedulePauseView(ApiView):
     """POST {reason} → the schedule, paused."""
 
+    serializer_class = PauseFields
     permission_classes = (ByRole,)
 
+    @extend_schema(
+        operation_id="schedules_pause",
+        summary="Pause a schedule",
+        request=PauseFields,
+        responses=ScheduleShape,
+    )
     def post(self, request: Request, schedule_id: str) -> Response:
         row = visible_schedule(request, schedule_id)
         given = PauseFields(data=request.data)
@@ -169,33 +222,51 @@ class SchedulePauseView(APIView):
         return Response(schedules.schedule_dto(paused))
 
 
-class ScheduleResumeView(APIView):
+class ScheduleResumeView(ApiView):
     """POST → the schedule, active again from now on; 422 while what paused it is not mended."""
 
     permission_classes = (ByRole,)
 
+    @extend_schema(
+        operation_id="schedules_resume",
+        summary="Resume a schedule",
+        request=None,
+        responses={200: ScheduleShape, **refused(422)},
+    )
     def post(self, request: Request, schedule_id: str) -> Response:
         row = visible_schedule(request, schedule_id)
         resumed = schedules.resume(schedule=row, by=cast(User, request.user))
         return Response(schedules.schedule_dto(resumed))
 
 
-class ScheduleRunView(APIView):
+class ScheduleRunView(ApiView):
     """POST → 201, the run: `submitted` with its job, or `waiting`; 422 when its rule forbids it."""
 
     permission_classes = (ByRole,)
 
+    @extend_schema(
+        operation_id="schedules_run",
+        summary="Run a schedule now",
+        request=None,
+        responses={201: RunShape, **refused(422)},
+    )
     def post(self, request: Request, schedule_id: str) -> Response:
         row = visible_schedule(request, schedule_id)
         run = schedules.run_now(schedule=row, by=cast(User, request.user))
         return Response(schedules.run_dto(run), status=201)
 
 
-class ScheduleRunsView(APIView):
+class ScheduleRunsView(ApiView):
     """GET → {next, previous, results}: what became of each time, the newest first."""
 
     permission_classes = (ByRole,)
 
+    @extend_schema(
+        operation_id="schedules_runs",
+        summary="Read a schedule's history",
+        parameters=PAGING,
+        responses=RunsPage,
+    )
     def get(self, request: Request, schedule_id: str) -> Response:
         row = visible_schedule(request, schedule_id)
         runs: QuerySet[ScheduleRun] = row.runs.select_related("by")

@@ -59,6 +59,7 @@ class JobShape(serializers.Serializer[Any]):
     ownerId = serializers.IntegerField()
     ownerName = serializers.CharField()
     parentId = serializers.UUIDField(allow_null=True)
+    scheduleId = serializers.UUIDField(allow_null=True)
     attempt = serializers.IntegerField()
     maxAttempts = serializers.IntegerField()
     worker = serializers.CharField(allow_blank=True)

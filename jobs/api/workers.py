@@ -6,14 +6,17 @@ import dataclasses
 from typing import Any, cast
 
 from django.contrib.auth.models import User
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from jobs import drains, system
+from jobs.api.base import ApiView
 from jobs.api.permissions import ByRole
+from jobs.api.schema import refused
+from jobs.api.standing_shapes import DrainShape, WorkersShape
 from jobs.events import time_dto
 from jobs.models import Drain, Worker
 from jobs.options import camel
@@ -58,11 +61,14 @@ def drain_dto(row: Drain) -> dict[str, Any]:
     }
 
 
-class WorkersView(APIView):
+class WorkersView(ApiView):
     """GET → {clusters, drains}: each cluster with its workers and their states."""
 
     permission_classes = (ByRole,)
 
+    @extend_schema(
+        operation_id="workers_list", summary="List clusters and workers", responses=WorkersShape
+    )
     def get(self, request: Request) -> Response:
         rows = Drain.objects.select_related("by")
         return Response(
@@ -73,11 +79,19 @@ class WorkersView(APIView):
         )
 
 
-class DrainsView(APIView):
+class DrainsView(ApiView):
     """POST {worker} or {queue, host}, {reason} → 201, the drain. Admins only."""
 
+    serializer_class = DrainFields
     permission_classes = (ByRole,)
 
+    @extend_schema(
+        operation_id="workers_drain",
+        summary="Drain workers",
+        description="They finish what they run and take no more. Admins only.",
+        request=DrainFields,
+        responses={201: DrainShape, **refused(422)},
+    )
     def post(self, request: Request) -> Response:
         given = DrainFields(data=request.data)
         given.is_valid(raise_exception=True)
@@ -93,11 +107,18 @@ class DrainsView(APIView):
         return Response(drain_dto(row), status=201)
 
 
-class DrainView(APIView):
+class DrainView(ApiView):
     """DELETE → 204; its workers take jobs again. Admins only."""
 
     permission_classes = (ByRole,)
 
+    @extend_schema(
+        operation_id="workers_resume",
+        summary="Resume drained workers",
+        description="Admins only.",
+        parameters=[OpenApiParameter("drain_id", str, OpenApiParameter.PATH)],
+        responses={204: OpenApiResponse(description="They take jobs again.")},
+    )
     def delete(self, request: Request, drain_id: str) -> Response:
         row = Drain.objects.filter(pk=int(drain_id)).first() if drain_id.isdecimal() else None
         if row is None:

@@ -14,11 +14,14 @@ from django.urls import get_resolver
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 
-from jobs.api import shapes
+from jobs import system
+from jobs.api import shapes, standing_shapes
 from jobs.api.downloads import artifact_dto
 from jobs.api.history import attempt_dto
 from jobs.api.schema import routes
+from jobs.api.workers import drain_dto, fact_dto
 from jobs.events import event_dto, job_dto
+from jobs.schedules import run_dto, schedule_dto
 from recorder.api import shapes as recordings
 from recorder.dto import session_detail_dto
 from tests import factories
@@ -65,11 +68,19 @@ def test_shapes_are_what_is_answered() -> None:
     job = factories.JobFactory()
     session = factories.StepFactory().session
     detail = session_detail_dto(session)
+    run = factories.ScheduleRunFactory()
+    factories.WorkerFactory()
+    [cluster] = system.clusters()
     for shape, answer in (
         (shapes.JobShape, job_dto(job)),
         (shapes.EventShape, event_dto(factories.JobEventFactory())),
         (shapes.AttemptShape, attempt_dto(factories.AttemptFactory())),
         (shapes.ArtifactShape, artifact_dto(factories.ArtifactFactory())),
+        (standing_shapes.ScheduleShape, schedule_dto(run.schedule)),
+        (standing_shapes.RunShape, run_dto(run)),
+        (standing_shapes.DrainShape, drain_dto(factories.DrainFactory())),
+        (standing_shapes.ClusterShape, fact_dto(cluster)),
+        (standing_shapes.WorkerShape, fact_dto(cluster.workers[0])),
         (recordings.SessionDetail, detail),
         (recordings.StepShape, detail["steps"][0]),
     ):
