@@ -421,6 +421,25 @@ UNFOLD = {
                         "title": "Users",
                         "icon": "person",
                         "link": reverse_lazy("admin:auth_user_changelist"),
+                        "permission": "config.unfold.for_admins",
+                    },
+                    {
+                        "title": "Roles",
+                        "icon": "badge",
+                        "link": reverse_lazy("admin:auth_group_changelist"),
+                        "permission": "config.unfold.for_admins",
+                    },
+                    {
+                        "title": "Failed logins",
+                        "icon": "lock_person",
+                        "link": reverse_lazy("admin:config_loginfailure_changelist"),
+                        "permission": "config.unfold.for_admins",
+                    },
+                    {
+                        "title": "Audit",
+                        "icon": "policy",
+                        "link": reverse_lazy("admin:jobs_auditentry_changelist"),
+                        "permission": "config.unfold.for_admins",
                     },
                     {
                         "title": "Retention",

@@ -19,12 +19,12 @@ from config.accounts import locked_for_s
 from config.api.shapes import MeShape, me_dto
 from jobs import audit, context
 from jobs.access import role_of
-from jobs.api.base import ApiView, cleaned, user_of
+from jobs.api.base import ApiView, cleaned, standing_of_request, user_of
 from jobs.api.permissions import AnyRole
 from jobs.api.problem import Problem
 from jobs.api.shapes import Strict
 from jobs.events import time_dto
-from jobs.logins import LOGIN_CLAIM, Standing
+from jobs.logins import LOGIN_CLAIM
 
 REFUSED = "The token is not valid (any more); log in again."
 
@@ -210,12 +210,7 @@ class TicketView(ApiView):
     )
     def post(self, request: Request) -> Response:
         user = user_of(request)
-        standing = (
-            Standing.of_token(request.auth, user)
-            if request.auth
-            else Standing.of_session(request._request.session, user)
-        )
-        ticket = tickets.issue(user=user, standing=standing, now=timezone.now())
+        ticket = tickets.issue(user=user, standing=standing_of_request(request), now=timezone.now())
         audit.record(action="account.ticket", by=user, target=user)
         return Response(
             {"ticket": ticket.text, "expiresAt": time_dto(ticket.expires_at)},

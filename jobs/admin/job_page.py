@@ -11,6 +11,7 @@ from django.utils import timezone
 from jobs import access, console, registry
 from jobs.admin.job_actions import possible
 from jobs.api.downloads import artifact_dto
+from jobs.audit_words import lines_of
 from jobs.events import job_dto, time_dto
 from jobs.models import Attempt, AuditEntry, Job
 from jobs.waiting import why_waiting
@@ -63,11 +64,12 @@ def _chain(job: Job, request: HttpRequest) -> list[dict[str, Any]]:
     return [{}, *links] if parent_id else links
 
 
-def _audit(job: Job, request: HttpRequest) -> list[AuditEntry] | None:
+def _audit(job: Job, request: HttpRequest) -> list[dict[str, Any]] | None:
     """What people did with it, newest first; for its owner and admins (None: not for this user)."""
     if not (access.is_admin(request.user) or job.owner_id == request.user.pk):
         return None
-    return list(AuditEntry.objects.about(job)[:AUDIT])
+    entries = AuditEntry.objects.about(job)[:AUDIT]
+    return [{"entry": entry, "lines": lines_of(entry.data)} for entry in entries]
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:

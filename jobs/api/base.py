@@ -12,6 +12,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
+from jobs.logins import Standing
 from jobs.models import Job
 
 _NO_JOB = "There is no such job, or it is not yours."
@@ -31,6 +32,13 @@ class ApiView(GenericAPIView[Any]):
 def user_of(request: Request) -> User:
     """Who asks; the permission class has let nobody else through."""
     return cast(User, request.user)
+
+
+def standing_of_request(request: Request) -> Standing:
+    """What the caller's access rests on: its token's login, or its session."""
+    if request.auth:
+        return Standing.of_token(request.auth, request.user)
+    return Standing.of_session(getattr(request._request, "session", None), request.user)
 
 
 S = TypeVar("S", bound="serializers.Serializer[Any]")

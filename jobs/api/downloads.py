@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import IO, Any
 from urllib.parse import quote
@@ -16,10 +16,11 @@ from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header, parse_etags
 from rest_framework.request import Request
 
+from jobs import audit
 from jobs.api.problem import Problem
 from jobs.events import time_dto
 from jobs.files import StoredFile, open_range, storage_is_remote
-from jobs.models import Artifact
+from jobs.models import Artifact, Job
 
 # Types that a browser shows and that can not carry script; all else is a download.
 INLINE = frozenset(
@@ -35,6 +36,8 @@ INLINE = frozenset(
     }
 )
 # Text that a browser would only download; one who opens it wants to read it.
+# Kinds of artifact that hold cookies, headers or typed text.
+SENSITIVE = frozenset({"har", "storage_state", "trace"})
 READ_AS_TEXT = frozenset({"application/x-ndjson", "text/csv", "text/markdown", "text/x-python"})
 POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
 # A browser shows a video in a document that it makes itself, which has this policy and loads the
@@ -123,6 +126,19 @@ def serve_file(
     # As Django's FileResponse does: a body that nobody reads never reaches its own `with`.
     response._resource_closers.append(opened.close)  # type: ignore[attr-defined]
     return response
+
+
+def note_download(*, by: Any, artifacts: Sequence[Artifact], job: Job) -> None:
+    """Put on record who took files that can hold logins or what people typed; others are not."""
+    taken = [artifact.path for artifact in artifacts if artifact.kind in SENSITIVE]
+    if taken:
+        audit.record(action="artifact.download", by=by, target=job, data={"paths": taken[:100]})
+
+
+def took_from_start(response: HttpResponseBase) -> bool:
+    """Whether the answer is the whole file or its beginning, not a later range or "unchanged"."""
+    begins = response.headers.get("Content-Range", "bytes 0-").startswith("bytes 0-")
+    return response.status_code in {200, 206, 302} and begins
 
 
 def _headers(file: StoredFile, *, as_attachment: bool, opened: bool) -> dict[str, str]:

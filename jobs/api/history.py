@@ -15,8 +15,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs.api.archive import archive_response
-from jobs.api.base import ApiView, job_of, query_of, user_of
-from jobs.api.downloads import artifact_dto, serve_artifact
+from jobs.api.base import ApiView, job_of, query_of, standing_of_request
+from jobs.api.downloads import artifact_dto, note_download, serve_artifact, took_from_start
 from jobs.api.logs import Log, LogQuery, log_response
 from jobs.api.paging import MAX_CURSOR_CHARS, ByPath
 from jobs.api.shapes import ArtifactsPage, AttemptsPage, EventsPage
@@ -99,7 +99,7 @@ class LogView(ApiView):
         log = Log(job, given.get("attempt"), given.get("stream"), given["after"])
         return log_response(
             log=log,
-            user_id=user_of(request).pk,
+            standing=standing_of_request(request),
             follow=given["follow"],
             download=given["download"],
             served_async=isinstance(request._request, ASGIRequest),
@@ -153,6 +153,7 @@ class ArchiveView(ApiView):
         artifacts = list(job.artifacts.filter(visible=True).order_by("path"))
         if not artifacts:
             raise NotFound("This job has no artifacts (yet).")
+        note_download(by=request.user, artifacts=artifacts, job=job)
         return archive_response(request=request._request, job=job, artifacts=artifacts)
 
 
@@ -170,7 +171,10 @@ class ArtifactView(ApiView):
         artifact = job.artifacts.filter(visible=True, path=path).first()
         if artifact is None:
             raise NotFound("There is no such artifact.")
-        return serve_artifact(request, artifact)
+        response = serve_artifact(request, artifact)
+        if request.method == "GET" and took_from_start(response):
+            note_download(by=request.user, artifacts=[artifact], job=job)
+        return response
 
 
 def attempt_dto(attempt: Attempt) -> dict[str, Any]:

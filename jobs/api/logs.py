@@ -11,6 +11,7 @@ from django.http import StreamingHttpResponse
 from rest_framework import serializers
 
 from jobs import events
+from jobs.logins import Standing
 from jobs.models import Job, JobEvent
 from jobs.subscriptions import AccessEnded, Selection, deliveries
 
@@ -77,10 +78,10 @@ class Log:
 
 
 def log_response(
-    *, log: Log, user_id: int, follow: bool, download: bool, served_async: bool
+    *, log: Log, standing: Standing, follow: bool, download: bool, served_async: bool
 ) -> StreamingHttpResponse:
     """The log as `text/plain`; with `follow` it ends when the job has ended."""
-    body = _followed(log, user_id, follow) if served_async or follow else _read(log)
+    body = _followed(log, standing, follow) if served_async or follow else _read(log)
     response = StreamingHttpResponse(body, content_type="text/plain; charset=utf-8")
     response["X-Content-Type-Options"] = "nosniff"
     response["X-Accel-Buffering"] = "no"
@@ -97,14 +98,16 @@ def _read(log: Log) -> Iterator[bytes]:
         yield text.encode()
 
 
-async def _followed(log: Log, user_id: int, follow: bool) -> AsyncIterator[bytes]:
+async def _followed(log: Log, standing: Standing, follow: bool) -> AsyncIterator[bytes]:
     more = True
     while more:
         text, more = await sync_to_async(log.page)()
         yield text.encode()
     if not follow:
         return
-    selection = Selection(user_id, {log.job.pk: log.seq}, None, frozenset({events.LOG}))
+    selection = Selection(
+        standing.user_id, {log.job.pk: log.seq}, None, frozenset({events.LOG}), standing
+    )
     try:
         async for batch in deliveries(selection):
             if text := "".join(log.add(delivery.text) for delivery in batch):

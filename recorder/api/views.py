@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from jobs.api.downloads import serve_artifact
+from jobs.api.downloads import note_download, serve_artifact, took_from_start
 from jobs.api.history import DOWNLOAD, FILE, IF_NONE_MATCH, RANGE
 from jobs.api.paging import NewestFirst
 from jobs.api.problem import Problem
@@ -243,7 +243,10 @@ class ArtifactView(APIView):
         artifact = session.job.artifacts.filter(visible=True, path=path).first()
         if artifact is None:
             raise Problem(status=404, code="not_found", detail="This recording has no such file.")
-        return serve_artifact(request, artifact)
+        response = serve_artifact(request, artifact)
+        if request.method == "GET" and took_from_start(response):
+            note_download(by=request.user, artifacts=[artifact], job=session.job)
+        return response
 
 
 def _steps(session: RecordingSession) -> list[dict[str, Any]]:
