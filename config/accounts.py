@@ -130,6 +130,13 @@ class LoginForm(AuthenticationForm):
                 "Your account has no role yet; an admin can give you one.", code="no_role"
             )
         super().confirm_login_allowed(user)
+        audit.record(action="account.login", by=user, target=user)
+
+
+def note_logout(sender: Any, user: User | None, **_: Any) -> None:
+    """Put a browser's logout on record; Django tells of it whichever page it was asked on."""
+    if user is not None:
+        audit.record(action="account.logout", by=user, target=user)
 
 
 def user_of_bearer(header: str) -> tuple[User, Standing]:

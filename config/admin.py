@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from unfold.admin import ModelAdmin
-from unfold.forms import AdminPasswordChangeForm, UserCreationForm
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from config import people
@@ -58,12 +58,8 @@ class NewUserForm(UserCreationForm):
     role = RoleField()
 
 
-class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no argument when it runs
+class UserForm(UserChangeForm):
     role = RoleField()
-
-    class Meta:
-        model = User
-        fields = ("username", "first_name", "last_name", "email", "is_active")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

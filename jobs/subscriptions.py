@@ -101,7 +101,7 @@ def select(
             position = Position.parse(after) if after else None
             if position is not None and position.top > feed.read_last_id():
                 raise CursorAhead
-            return Selection(user.pk, None, position, wanted)
+            return Selection(user.pk, None, position, wanted, standing)
         job_ids = _job_ids(job)
         cursors = dict.fromkeys(job_ids, 0) | _cursors(job_ids, after)
     except BadCursor as error:

@@ -169,9 +169,12 @@ def test_whoever_has_no_role_is_told_so_at_the_door(root: User) -> None:
     page = Client().post("/admin/login/", {"username": "ann", "password": PASSWORD})
     assert "no role yet" in page.content.decode()
     assert AuditEntry.objects.get(action="account.login").data == {"why": "no role"}
-    Client().post("/admin/login/", {"username": "root", "password": PASSWORD})
+    client = Client()
+    client.post("/admin/login/", {"username": "root", "password": PASSWORD})
     entry = AuditEntry.objects.filter(action="account.login", outcome="done").get()
     assert (entry.actor_name, entry.via) == ("root", "admin")
+    client.post("/admin/logout/")
+    assert AuditEntry.objects.filter(action="account.logout", actor_name="root").exists()
 
 
 def test_a_locked_account_is_seen_and_unlocked(root: User) -> None:
