@@ -217,6 +217,7 @@ class ExtractionRunAdmin(ReadOnly):
             "boxes": table.info.get("boxes", {}),
             "pages": table.info.get("pages", {}),
             "page": table.info.get("page"),
+            "pageWidths": table.info.get("pageWidths", {}),
             "documentId": str(table.document.document_id or ""),
             "editable": may_do,
         }

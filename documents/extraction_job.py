@@ -266,7 +266,7 @@ def _keep(
 
 def _public(report: dict[str, Any]) -> dict[str, Any]:
     """The report as people download it: without what only pages need."""
-    inner = {"offsets", "boxes", "pages"}
+    inner = {"offsets", "boxes", "pages", "pageWidths"}
     return {
         **report,
         "documents": [

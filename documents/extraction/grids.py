@@ -36,6 +36,8 @@ class Sheet:
     boxes: dict[tuple[int, int], tuple[float, float, float, float]] = field(default_factory=dict)
     # Row -> its page, where a table goes over several.
     pages: dict[int, int] = field(default_factory=dict)
+    # Page -> its width in points, which boxes are in too.
+    page_widths: dict[int, float] = field(default_factory=dict)
     # Rows that the source knows to be headers.
     header_rows: int | None = None
     # Extra facts about reading it, for the report.

@@ -193,6 +193,7 @@ def table_json(found: TableResult) -> dict[str, Any]:
             f"{row},{column}": [round(side, 2) for side in box]
             for (row, column), box in sorted(table.sheet.boxes.items())[:20_000]
         },
+        "pageWidths": {str(page): width for page, width in sorted(table.sheet.page_widths.items())},
         "pages": {str(row): page for row, page in sorted(table.sheet.pages.items())[:20_000]},
     }
 

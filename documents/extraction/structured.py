@@ -24,6 +24,7 @@ class StructuredTables:
                 "Is it a scan? Read it with OCR first.",
             )
         self._groups = _joined(structure.tables)
+        self._widths = {page.number: page.width for page in structure.pages if page.width}
 
     def sheets(self) -> list[Sheet]:
         found: list[Sheet] = []
@@ -50,6 +51,10 @@ class StructuredTables:
             sheet.hidden_rows = frozenset(hidden_rows)
             sheet.hidden_columns = frozenset(column + 1 for column in first.hidden_cols)
             sheet.facts["found_by"] = first.found_by
+            used = {table.place.page for table in group}
+            sheet.page_widths = {
+                number: width for number, width in self._widths.items() if number in used
+            }
             found.append(sheet)
         return found
 

@@ -211,27 +211,27 @@ class ExtractionTable extends HTMLElement {
     const column = mapping.find((each) => place === `${each.column}${row.row}`);
     if (!page || !documentId || !column) return;
     const box = boxes[`${row.row},${column.number}`];
-    const url = `/api/documents/${documentId}/preview?page=${page}`;
+    const url = `/api/documents/${documentId}/preview/pages/${page}`;
     if (this.picture.dataset.url !== url) {
       const image = make("img", { alt: `Page ${page}`, src: url });
       image.addEventListener("error", () => { this.picture.hidden = true; });
-      image.addEventListener("load", () => { this.picture.hidden = false; });
       this.picture.dataset.url = url;
       this.picture.replaceChildren(image, make("span"));
-      image.addEventListener("load", () => this.#mark(box));
+      // Chosen again before the picture came: the newest box counts.
+      image.addEventListener("load", () => { this.picture.hidden = false; this.#mark(); });
     }
-    this.#mark(box);
+    this.box = { box, width: this.#config.pageWidths[page] };
+    this.#mark();
   }
 
-  #mark(box) {
+  #mark() {
+    const { box, width } = this.box;
     const image = this.picture.querySelector("img");
     const mark = this.picture.querySelector("span");
     if (!mark || !image?.naturalWidth) return;
-    mark.hidden = !box;
-    if (!box) return;
-    // Boxes are in points; a picture of the page says its width in points by its own proportions.
-    const points = Number(this.#config.pageWidth) || 595;
-    const scale = image.clientWidth / points;
+    mark.hidden = !box || !width;
+    if (mark.hidden) return;
+    const scale = image.clientWidth / width;  // boxes are in points
     const [left, top, right, bottom] = box;
     Object.assign(mark.style, { left: `${left * scale}px`, top: `${top * scale}px`, width: `${(right - left) * scale}px`, height: `${(bottom - top) * scale}px` });
   }
