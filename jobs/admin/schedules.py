@@ -69,6 +69,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
             *("name", "kind", "preset", "options", "cron", "time_zone", "overlap"),
             *("missed", "missed_most", "priority", "tags", "paused"),
         )
+        labels = {"missed_most": "Make up for at most", "missed": "Missed times"}
         help_texts = {
             "cron": "Minute, hour, day of month, month, day of week: 30 6 * * MON-FRI is every "
             "working day at 6:30. Across changes of the clocks as Debian's cron has it.",
@@ -127,7 +128,7 @@ class ScheduleAdmin(ModelAdmin):
     readonly_fields = ("state", "next_five", "history")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
-        found = super().get_queryset(request)
+        found = super().get_queryset(request).prefetch_related(schedules.with_last_run())
         if access.is_admin(request.user):
             return found
         return found.filter(owner_id=request.user.pk)
@@ -225,7 +226,7 @@ class ScheduleAdmin(ModelAdmin):
 
     @admin.display(description="Last")
     def last_run(self, row: Schedule) -> SafeString:
-        run = row.runs.select_related("job").order_by("-id").first()
+        run = schedules.last_run(row)
         return _run(run) if run else SafeString("never")
 
     @admin.display(description="Owner")
@@ -300,7 +301,7 @@ def _run(run: ScheduleRun) -> SafeString:
         status = run.job.status if run.job else ""
         said = format_html('<a class="td-link" href="{}">job {}</a>', url, status)
     hand = f" by {run.by.get_username()}" if run.by else ""
-    trigger = f", {run.get_trigger_display()}{hand}" if run.trigger != "time" else ""
+    trigger = f" ({run.get_trigger_display()}{hand})" if run.trigger != "time" else ""
     return format_html("{} {}{}", console.when(run.due_at), said, trigger)
 
 

@@ -135,7 +135,8 @@ class SchedulesView(ApiView):
     )
     def get(self, request: Request) -> Response:
         pages = ByName()
-        page = pages.paginate_queryset(visible_schedules(request.user), request, view=self) or []
+        found = visible_schedules(request.user).prefetch_related(schedules.with_last_run())
+        page = pages.paginate_queryset(found, request, view=self) or []
         return pages.get_paginated_response([schedules.schedule_dto(row) for row in page])
 
     @extend_schema(

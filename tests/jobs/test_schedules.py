@@ -516,3 +516,25 @@ def test_times_are_the_databases_and_utc_inside(database: str, owner: User) -> N
     local = schedule.next_at.astimezone(UTC)
     assert local.minute == 30
     assert local.hour in {6, 7}
+
+
+@pytest.mark.django_db
+def test_the_lists_cost_the_same_for_one_schedule_and_for_many(
+    client: Client, owner: User, django_assert_max_num_queries: Any
+) -> None:
+    """Of an admin, without presets: each other owner's role and each preset is asked for by itself."""
+    client.force_login(owner)
+
+    def costs(url: str) -> int:
+        with django_assert_max_num_queries(40) as spent:
+            assert client.get(url).status_code == 200
+        return len(spent)
+
+    urls = ("/api/schedules", reverse("admin:jobs_schedule_changelist"))
+    schedules.run_now(schedule=_make(owner), by=owner)
+    before = [costs(url) for url in urls]
+    for number in range(10):
+        schedule = _make(owner, name=f"Schedule {number}", overlap="allow")
+        schedules.run_now(schedule=schedule, by=owner)
+        schedules.run_now(schedule=schedule, by=owner)
+    assert [costs(url) for url in urls] == before
