@@ -172,9 +172,14 @@ def forget_starts() -> int:
         ),
         default=0,
     )
+    old = f"FROM jobs_start WHERE at < {now_sql(plus_s=-longest_s)}"
     with connection.cursor() as cursor:
-        # With parameters, though none: the clock escapes its percent signs for them.
-        cursor.execute(f"DELETE FROM jobs_start WHERE at < {now_sql(plus_s=-longest_s)}", [])
+        # Looked at first: a deletion of nothing takes SQLite's write lock as well. With parameters,
+        # though none: the clock escapes its percent signs for them.
+        cursor.execute(f"SELECT 1 {old} LIMIT 1", [])
+        if cursor.fetchone() is None:
+            return 0
+        cursor.execute(f"DELETE {old}", [])
         return int(cursor.rowcount)
 
 
