@@ -177,22 +177,27 @@ def _fill(count: int) -> None:
         put_in(user=user, role=role)
         users[name] = user.pk
     table = Job._meta.db_table
+    # Columns that came later: their defaults.
+    later = [f for f in Job._meta.concrete_fields if f.column not in COLUMNS and not f.null]
+    columns = [*COLUMNS, *(f.column for f in later)]
+    defaults = tuple(f.get_db_prep_value(f.get_default(), connection) for f in later)
+    rows = (row + defaults for row in _rows(count, list(users.values())))
     with connection.cursor() as cursor:
         search_index._drop(connection.vendor, cursor)
         if connection.vendor == "postgresql":
             cursor.execute(f"TRUNCATE {table} CASCADE")
-            with cursor.copy(f"COPY {table} ({', '.join(COLUMNS)}) FROM STDIN") as copy:  # type: ignore[attr-defined]
-                for row in _rows(count, list(users.values())):
+            with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:  # type: ignore[attr-defined]
+                for row in rows:
                     copy.write_row(row)
         else:
             cursor.execute(f"DELETE FROM {table}")
-            marks = ", ".join(["?"] * len(COLUMNS))
+            marks = ", ".join(["?"] * len(columns))
             # Django's cursor would translate each row.
             raw = connection.connection
             raw.execute("BEGIN")
             raw.executemany(
-                f"INSERT INTO {table} ({', '.join(COLUMNS)}) VALUES ({marks})",
-                _for_sqlite(_rows(count, list(users.values()))),
+                f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",
+                _for_sqlite(rows),
             )
             raw.execute("COMMIT")
     print(f"{count:,} jobs in {time.monotonic() - began:.0f} s", file=sys.stderr)

@@ -79,7 +79,7 @@ class StepShape(serializers.Serializer[Any]):
     flags = serializers.ListField(child=serializers.CharField())
 
 
-class FileShape(serializers.Serializer[Any]):
+class RecordedFile(serializers.Serializer[Any]):
     path = serializers.CharField()
     kind = serializers.CharField()
     contentType = serializers.CharField()
@@ -91,7 +91,7 @@ class FileShape(serializers.Serializer[Any]):
 class SessionDetail(SessionShape):
     steps = StepShape(many=True)
     code = serializers.CharField(allow_blank=True)
-    artifacts = FileShape(many=True)
+    artifacts = RecordedFile(many=True)
     replays = JobShape(many=True)
     queue = serializers.JSONField(allow_null=True, help_text="Where it waits, while it waits.")
 

@@ -1,0 +1,79 @@
+"""The API against its own description: no crash, and no answer that the description does not know."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+import yaml
+from django.contrib.auth.models import User
+
+from jobs.models import Status
+from tests.jobs.conftest import Web, bearer, stored_artifact, stored_job
+from tests.jobs.test_openapi import COMMITTED
+
+# Streams do not end; the description of them is checked with its errors alone, by its own tests.
+ENDLESS = {"/api/jobs/events"}
+# They end the very login that the test uses.
+SUICIDAL = {"/api/auth/logout", "/api/user/password"}
+EXAMPLES = 4
+
+
+@pytest.mark.timeout(300)
+def test_every_operation_answers_as_described(web: Web, owner: User, database: str) -> None:
+    if not database.startswith("sqlite"):
+        pytest.skip("the answers do not differ; once is enough")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import schemathesis
+        from hypothesis import HealthCheck, Phase, given, seed, settings
+        from schemathesis.checks import not_a_server_error
+        from schemathesis.specs.openapi.checks import (
+            content_type_conformance,
+            response_schema_conformance,
+            status_code_conformance,
+        )
+
+    job = stored_job(owner=owner, status=Status.SUCCEEDED)
+    stored_artifact(job, path="a.txt", body=b"x", content_type="text/plain")
+    headers = {"Authorization": bearer(owner)}
+    # tests/jobs/test_openapi.py holds it against the views.
+    schema = schemathesis.openapi.from_dict(yaml.safe_load(COMMITTED.read_text()))
+    checks = [
+        not_a_server_error,
+        status_code_conformance,
+        content_type_conformance,
+        response_schema_conformance,
+    ]
+    asked = 0
+    failures: list[str] = []
+    for result in schema.get_all_operations():
+        operation: Any = result.ok()
+        if operation.path in ENDLESS | SUICIDAL:
+            continue
+
+        @seed(7)
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate],
+        )
+        @given(case=operation.as_strategy())
+        def attempt(case: Any) -> None:
+            nonlocal asked
+            if "job_id" in (case.path_parameters or {}) and asked % 2:
+                case.path_parameters["job_id"] = str(job.pk)
+            asked += 1
+            case.call_and_validate(base_url=web.url, headers=headers, checks=checks, timeout=30)
+
+        try:
+            attempt()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            failures.append(f"{operation.method} {operation.path}: {str(error)[:700]}")
+    assert asked > 100
+    assert not failures, "\n\n".join(failures)
