@@ -10,7 +10,6 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -18,7 +17,7 @@ from jobs.api.archive import archive_response
 from jobs.api.base import ApiView, job_of, query_of, standing_of_request
 from jobs.api.downloads import artifact_dto, note_download, serve_artifact, took_from_start
 from jobs.api.logs import Log, LogQuery, log_response
-from jobs.api.paging import MAX_CURSOR_CHARS, ByPath
+from jobs.api.paging import MAX_CURSOR_CHARS, ByPath, NewestFirst
 from jobs.api.shapes import ArtifactsPage, AttemptsPage, EventsPage
 from jobs.events import event_dto, time_dto
 from jobs.models import Attempt
@@ -53,7 +52,7 @@ class PageQuery(serializers.Serializer[Any]):
     cursor = serializers.CharField(max_length=MAX_CURSOR_CHARS, required=False)
 
 
-class ByNumber(CursorPagination):
+class ByNumber(NewestFirst):
     ordering = "number"
     page_size = 100
     page_size_query_param = "limit"

@@ -71,6 +71,6 @@ class ProblemResponse(Response):
 
     @property
     def rendered_content(self) -> Any:
-        if getattr(self.accepted_renderer, "format", "") == "json":
+        if getattr(self.accepted_renderer, "format", "") != BrowsablePages.format:
             self.content_type = self.CONTENT_TYPE
         return super().rendered_content

