@@ -7,6 +7,7 @@ import { icon, make } from "./dom.js";
 import { Overlays } from "./live-overlays.js";
 import { askAssertion, openMenu } from "./live-menu.js";
 import "./live-screen.js";
+import "./live-zoom.js";
 
 const INSPECT_EVERY_MS = 80;
 const NOTICE_MS = 8000;
@@ -131,6 +132,11 @@ export class LiveBrowser extends HTMLElement {
       nav("refresh", "Reload", "reload"),
       form,
     );
+    const zoom = document.createElement("live-zoom");
+    // With the keyboard it is scrolled by the arrows, once the focus is on it.
+    const scroller = make("div", { className: "td-live-scroller", tabIndex: 0 }, this.#screen);
+    scroller.setAttribute("role", "group");
+    scroller.setAttribute("aria-label", "Recorded page; scrolls when it is enlarged");
     this.append(
       make(
         "div",
@@ -144,9 +150,10 @@ export class LiveBrowser extends HTMLElement {
       this.#bars.tabs,
       this.#bars.nav,
       this.#bars.banner,
-      make("div", { className: "td-live-stage" }, this.#screen, this.#bars.cover, this.#bars.notices),
-      this.#bars.hint,
+      make("div", { className: "td-live-stage" }, scroller, this.#bars.cover, this.#bars.notices),
+      make("div", { className: "td-live-foot" }, this.#bars.hint, zoom),
     );
+    zoom.watch(scroller, this.#screen);
   }
 
   #take(message) {

@@ -1,7 +1,8 @@
 // <live-screen>: the picture of the recorded page, and every gesture on it.
 //
 // Emits "gesture" events whose detail is a protocol message (coordinates in CSS pixels of the
-// page), "point" while `mode` is "assert" or "drag", and "menu" on a right click.
+// page), "point" while `mode` is "assert" or "drag", "menu" on a right click, and "size" when the
+// page has another width.
 
 const DOUBLE_CLICK_MS = 500;
 const SLOP_PX = 4;
@@ -99,8 +100,10 @@ export class LiveScreen extends HTMLElement {
         const bitmap = await createImageBitmap(blob);
         this.#bitmap?.close();
         this.#bitmap = bitmap;
+        const resized = this.#frame?.width !== header.width;
         this.#frame = header;
         this.#paint();
+        if (resized) this.#tell("size");
       } finally {
         drawn(header.id);
       }
@@ -325,7 +328,7 @@ export class LiveScreen extends HTMLElement {
 
   // One finger: a tap clicks, a long press opens the menu, a stroke scrolls.
   #touched(event) {
-    if (this.#touch) return this.#dropTouch(); // a second finger is the console's own pinch
+    if (this.#touch) return this.#dropTouch(); // two fingers are <live-zoom>'s
     const at = this.#point(event);
     this.#canvas.setPointerCapture(event.pointerId);
     this.#touch = { at, x: event.clientX, y: event.clientY, scrolling: false };

@@ -377,6 +377,42 @@ window.WebSocket = class extends WebSocket {
 """
 
 
+async def test_on_a_phone_the_page_is_enlarged_and_moved(
+    operator: Operator, browser: Any, sites: Sites
+) -> None:
+    url, page = sites.page("form"), operator.page
+    news = await middle(browser, url, "[name=news]")
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await operator.light_recording(url, "Phone")
+    shown = page.locator(".td-live-percent")
+    await expect(shown).not_to_have_text("100 %")
+    size = page.get_by_role("group", name="Size of the recorded page")
+    # By keyboard: the buttons are ordinary ones.
+    await size.get_by_role("button", name="Full size").focus()
+    await page.keyboard.press("Enter")
+    await expect(shown).to_have_text("100 %")
+    await size.get_by_role("button", name="Smaller").click()
+    await expect(shown).to_have_text("75 %")
+
+    scroller = page.get_by_role("group", name="Recorded page; scrolls")
+    await scroller.evaluate("(one) => one.scrollTo(0, one.scrollHeight)")
+    await operator.click(*news)
+    await expect(operator.step("Send me news")).to_be_visible()
+
+    await size.get_by_role("button", name="Fit to the window").click()
+    assert await scroller.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    # Two fingers: they zoom and leave no step.
+    touch = await page.context.new_cdp_session(page)
+    x, y = await operator.point(640, 360)
+    for kind, apart in (("touchStart", 30), ("touchMove", 60), ("touchMove", 90), ("touchEnd", 0)):
+        points = [{"x": x - apart, "y": y, "id": 1}, {"x": x + apart, "y": y, "id": 2}]
+        await touch.send(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points if apart else []}
+        )
+    assert await scroller.evaluate("(one) => one.scrollWidth > one.clientWidth * 2")
+    await expect(page.locator(".td-step")).to_have_count(2)
+
+
 async def test_a_lost_connection_comes_back_and_a_cancelled_recording_keeps_its_steps(
     operator: Operator, browser: Any, sites: Sites
 ) -> None:
