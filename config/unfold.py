@@ -50,5 +50,5 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "recent": [job_dto(job) for job in jobs],
         "new_recording_url": console.recording_url() if access.may_do(request.user) else None,
         "new_job_url": reverse("admin:jobs_job_new") if access.may_do(request.user) else None,
-        "reason_words": console.REASON_WORDS,
+        "reason_words": console.known_reasons(),
     }

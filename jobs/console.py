@@ -16,6 +16,7 @@ from jobs.deep_pages import CAP
 from jobs.deep_pages import CappedPaginator as CappedPaginator
 from jobs.models import Job, Status, Worker
 from jobs.reasons import Reason
+from jobs.registry import all_kinds
 
 # A worker that was not seen for this long is not counted as alive.
 ALIVE_S = 30
@@ -39,15 +40,22 @@ REASON_WORDS: dict[str, str] = {
     Reason.UNKNOWN_KIND: "This installation does not know this kind of job any more.",
     Reason.INVALID_OPTIONS: "The stored options could not be opened.",
     Reason.QUEUE_TIMED_OUT: "It waited in the queue longer than its kind may.",
-    "not_verified": "The recording was saved, but its replay does not pass.",
 }
 
 
+def known_reasons() -> dict[str, str]:
+    """Every reason code that has a sentence of its own, those of the kinds among them."""
+    known = dict(REASON_WORDS)
+    for kind in all_kinds():
+        known.update(kind.reasons)
+    return known
+
+
 def reason_words(reason: str) -> str:
-    """A reason code as a sentence; one that a kind made up is spelled out."""
+    """A reason code as a sentence; one that its kind does not word is spelled out."""
     if not reason:
         return ""
-    return REASON_WORDS.get(reason) or f"{reason.replace('_', ' ').capitalize()}."
+    return known_reasons().get(reason) or f"{reason.replace('_', ' ').capitalize()}."
 
 
 def chip(job: Job) -> SafeString:

@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rest_framework import serializers
@@ -121,6 +121,8 @@ class Kind:
     submit_page: str = ""
     on_rerun: OnRerun | None = None
     actions: tuple[KindAction, ...] = ()
+    # The kind's own reason codes, each as a sentence.
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     def action(self, name: str) -> KindAction | None:
         return next((action for action in self.actions if action.name == name), None)

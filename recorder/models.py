@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Count, F, Q
+from django.urls import reverse
 
 from jobs import access
 from jobs.ids import uuid7
@@ -96,6 +97,11 @@ class RecordingSession(models.Model):
 
     def __str__(self) -> str:
         return self.flow_name
+
+    @property
+    def page_url(self) -> str:
+        """Where the console shows this recording."""
+        return reverse("admin:recorder_recordingsession_change", args=[self.pk])
 
     @property
     def state(self) -> str:

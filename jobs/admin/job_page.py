@@ -32,7 +32,7 @@ def context(*, job: Job, request: HttpRequest) -> dict[str, Any]:
         "queued": console.when(job.created_at),
         "took": console.duration(job),
         "reason": console.reason_words(job.reason),
-        "reason_words": console.REASON_WORDS,
+        "reason_words": console.known_reasons(),
         "waiting": why_waiting(job=job, now=timezone.now()),
         "chain": _chain(job, request),
         "children": [{"job": child, "chip": console.chip(child)} for child in children[:CHILDREN]],

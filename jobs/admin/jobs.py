@@ -126,7 +126,7 @@ class JobAdmin(JobActions, NewJob, Bulk, ReadOnly):  # type: ignore[misc]  # the
             "bar": job_filters.bar(request),
             "query": job_filters.query_of(request),
             "may_do": access.may_do(request.user),
-            "reason_words": console.REASON_WORDS,
+            "reason_words": console.known_reasons(),
         }
         context: dict[str, Any] = {**extra, **(extra_context or {})}
         return super().changelist_view(request, context)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
-from django.urls import reverse
 from rest_framework import serializers
 
 from jobs.models import Job
@@ -182,9 +181,7 @@ def _page(job: Job) -> str:
     from recorder.models import RecordingSession
 
     session = RecordingSession.objects.filter(job=job).only("pk").first()
-    if session is None:
-        return ""
-    return reverse("admin:recorder_recordingsession_change", args=[session.pk])
+    return session.page_url if session is not None else ""
 
 
 def _record_again(original: Job, child: Job) -> None:
@@ -227,6 +224,7 @@ def _replay(job: Job, payload: Mapping[str, Any], by: User) -> str:
     salvage=_salvage,
     page=_page,
     page_label="Recording",
+    reasons={"not_verified": "The recording was saved, but its replay does not pass."},
     keeps=True,
     submit_by="POST /api/recorder/sessions {url, flowName, options}.",
     submit_page="admin:recorder_recordingsession_add",

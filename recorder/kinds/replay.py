@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.urls import reverse
 from rest_framework import serializers
 
 from jobs.models import Job
@@ -28,9 +27,7 @@ def _page(job: Job) -> str:
 
     seen = RecordingSession.objects.visible_to(job.owner)
     session = seen.filter(pk=job.options["session_id"]).only("pk").first()
-    if session is None:
-        return ""
-    return reverse("admin:recorder_recordingsession_change", args=[session.pk])
+    return session.page_url if session is not None else ""
 
 
 @job_kind(

@@ -54,6 +54,10 @@ _LOOK = f"""(all, targets) => {{
     }})),
   }};
 }}"""
+_UNDER = """(all, [x, y]) => all.slice(0, 20).some((found) => {
+  const box = found.getBoundingClientRect();
+  return x >= box.left && x <= box.right && y >= box.top && y <= box.bottom;
+})"""
 _TAKES_TEXT = """(found) => {
   const root = found.getRootNode();
   return root.activeElement === found || found.ownerDocument.activeElement === found || found.contains(root.activeElement);
@@ -77,6 +81,8 @@ class Gesture:
     contradicted: bool = False
     click_count: int = 0
     target: Target | None = None
+    # Of a drag: where it ended, in the page's viewport.
+    ended: tuple[float, float] | None = None
     files: tuple[str, ...] = ()
     at: float = field(default_factory=monotonic)
     admitted: set[str] = field(default_factory=set)
@@ -231,11 +237,20 @@ class Ledger:
             if surely:
                 fits = await self._meets(page, action.selector, gesture)
             else:
-                fits = monotonic() - gesture.at < _DROP_CLICKS_FOR_S
+                recent = monotonic() - gesture.at < _DROP_CLICKS_FOR_S
+                fits = recent and await self._ended_on(page, action.selector, gesture)
             if fits:
                 gesture.admitted.add("click")
                 return gesture
         return None
+
+    async def _ended_on(self, page: Page, selector: str, gesture: Gesture) -> bool:
+        """Whether a drag ended on what `selector` names; a page that is gone can not be asked."""
+        in_frame = gesture.target is not None and gesture.target.frame is not page.main_frame
+        if gesture.ended is None or in_frame or " internal:control=enter-frame " in selector:
+            return True
+        found = await patient(page.locator(selector).evaluate_all(_UNDER, list(gesture.ended)))
+        return found is not False
 
     def _assumed(self, page: Page, action: RecordedAction, count: int) -> Gesture | None:
         """The click that this must be about although it names another element.

@@ -227,6 +227,7 @@ class Inputs:
                 told=True,
                 click_count=1,
                 target=start,
+                ended=(x, y),
             )
         )
         await self._carry(x, y)

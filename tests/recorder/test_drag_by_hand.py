@@ -34,3 +34,16 @@ async def test_a_drag_that_ends_where_it_began_is_one_by_a_distance(record):
         step = await live.step("drag")
         assert step["params"]["by"] == {"x": 60, "y": 0}
         assert step["params"]["source_position"]["x"] == 200
+
+
+async def test_a_click_forged_after_a_drag_is_flagged(record):
+    async with record("hostile-drag") as (_, live):
+        rect = (await live.call("locate", selector="h1"))["rect"]
+        y = rect["y"] + rect["height"] / 2
+        await live.call("mouse", kind="down", x=rect["x"] + 200, y=y)
+        await live.call("mouse", kind="move", x=rect["x"] + 260, y=y)
+        await live.call("mouse", kind="up", x=rect["x"] + 260, y=y)
+        await live.step("drag")
+        forged = await live.step("unrecorded", gesture="click on #far")
+        assert forged["flags"] == ["forged"]
+        assert "click" not in live.actions()
