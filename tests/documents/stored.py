@@ -48,7 +48,7 @@ def stored(owner: User, name: str, data: bytes | str, media_type: str = "text/cs
     """A document with one version, whose bytes are in storage."""
     raw = data.encode() if isinstance(data, str) else data
     document: Document = DocumentFactory.create(owner=owner, name=name)
-    kept = default_storage.save(f"documents/{document.pk}", ContentFile(raw))
+    kept = default_storage.save(f"documents/{document.pk}/original", ContentFile(raw))
     version: DocumentVersion = DocumentVersionFactory.create(
         document=document,
         number=1,
