@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from documents import media
@@ -128,8 +128,8 @@ def _plain(value: Any) -> str:
 def name_cell(document: Document) -> SafeString:
     """A list's cell: symbol, name, tags; the link is drawn around it."""
     version = document.current
-    tags = SafeString("").join(
-        format_html('<span class="doc-tag">{}</span>', tag) for tag in document.tags[:6]
+    tags = format_html_join(
+        "", '<span class="doc-tag">{}</span>', ((tag,) for tag in document.tags[:6])
     )
     return format_html(
         '<span class="doc-name"><span class="material-symbols-outlined" aria-hidden="true">{}</span>'

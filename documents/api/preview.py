@@ -66,6 +66,8 @@ def manifest(version: DocumentVersion) -> dict[str, Any]:
         "version": version.number,
         "drawable": drawable,
         "hasText": structure is not None and structure.has_text,
+        "isRead": structure is not None,
+        "message": version.read_message,
         "metadata": dict(structure.metadata) if structure else {},
         "attachments": [
             {"name": each.name, "mediaType": each.media_type, "sizeBytes": each.size_bytes}

@@ -100,16 +100,15 @@ def add_html(built: StructureBuilder, text: str) -> None:
             built.table(_rows(node), title=_caption(node))
         elif node.tag == "br":
             parts.append("\n")
-        elif node.tag == "img" and (alternative := (node.attributes or {}).get("alt")):
-            parts.append(alternative)
-        elif node.is_text_node:
+        elif node.is_text_node or node.tag == "img":
             block = _block_of(node)
             if block is None:
                 continue
             if inside != block.mem_id:
                 flush()
                 inside, current = block.mem_id, block
-            parts.append(node.text_content or "")
+            shown = node.text_content if node.is_text_node else node.attributes.get("alt")
+            parts.append(shown or "")
     flush()
 
 

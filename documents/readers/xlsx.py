@@ -56,14 +56,8 @@ def read(source: Source) -> Structure:
         sheets.add_sheets(built, source)
         return built.build()
     try:
-        values = openpyxl.load_workbook(source.path, data_only=True, keep_links=False)
-        sources = (
-            openpyxl.load_workbook(source.path, data_only=False, keep_links=False)
-            if formulas
-            else None
-        )
-    except Unreadable:
-        raise
+        values = _workbook(source, computed=True)
+        sources = _workbook(source, computed=False) if formulas else None
     except Exception as error:
         # openpyxl raises whatever a damaged part makes it stumble over.
         raise Unreadable(
@@ -77,6 +71,12 @@ def read(source: Source) -> Structure:
         built.end_page(name=sheet.title, hidden=sheet.sheet_state != "visible")
         source.on_page(number, len(values.worksheets))
     return built.build()
+
+
+def _workbook(source: Source, *, computed: bool) -> Any:
+    # An open file: of a path openpyxl refuses every ending that is not its own.
+    with source.path.open("rb") as file:
+        return openpyxl.load_workbook(file, data_only=computed, keep_links=False)
 
 
 def _has_formula(package: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:

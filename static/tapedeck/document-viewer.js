@@ -14,11 +14,13 @@ class DocumentViewer extends HTMLElement {
   #text = make("div", { className: "doc-text" });
   #where = make("span");
   #asked = 0;
+  #unread = "";
 
   connectedCallback() {
     if (this.#pages.length) return;
     const manifest = embedded(this.getAttribute("source"));
     this.#pages = manifest.pages;
+    if (!manifest.isRead) this.#unread = manifest.message || "The document has not been read yet.";
     this.classList.toggle("doc-no-pictures", !manifest.drawable);
     this.classList.toggle("doc-one", this.#pages.length === 1);
     this.append(this.#thumbs());
@@ -40,6 +42,7 @@ class DocumentViewer extends HTMLElement {
     const buttons = this.#pages.map((page, at) => {
       const name = page.name || `${page.number}`;
       const picture = page.thumbUrl ? [make("img", { src: page.thumbUrl, loading: "lazy", alt: "", width: 104 })] : [];
+      if (picture.length && page.width && page.height) picture[0].style.aspectRatio = `${page.width} / ${page.height}`;
       const label = page.hidden ? `${name} (hidden)` : name;
       const button = make("button", { type: "button", className: "doc-thumb", ariaLabel: `Page ${name}` }, ...picture, label);
       button.addEventListener("click", () => this.#show(at));
@@ -93,6 +96,10 @@ class DocumentViewer extends HTMLElement {
   }
 
   async #read(page, span) {
+    if (this.#unread) {
+      this.#text.replaceChildren(make("p", { className: "td-quiet", textContent: this.#unread }));
+      return;
+    }
     const turn = (this.#asked += 1);
     this.#text.replaceChildren(make("p", { className: "td-quiet", textContent: "Loading…" }));
     const answer = await fetch(`${this.getAttribute("url")}/preview/text?page=${page.number}&version=${this.getAttribute("version")}`).catch(() => null);
