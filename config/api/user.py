@@ -140,7 +140,7 @@ class OwnJobsView(ApiView):
         return jobs_page(request, Job.objects.filter(owner=user_of(request)))
 
 
-class FileShape(serializers.Serializer[Any]):
+class OwnFileShape(serializers.Serializer[Any]):
     jobId = serializers.UUIDField()
     jobName = serializers.CharField()
     path = serializers.CharField()
@@ -153,10 +153,10 @@ class FileShape(serializers.Serializer[Any]):
     url = serializers.CharField()
 
 
-class FilesPage(serializers.Serializer[Any]):
+class OwnFilesPage(serializers.Serializer[Any]):
     next = serializers.URLField(allow_null=True)
     previous = serializers.URLField(allow_null=True)
-    results = FileShape(many=True)
+    results = OwnFileShape(many=True)
 
 
 class OwnFilesView(ApiView):
@@ -166,7 +166,7 @@ class OwnFilesView(ApiView):
         operation_id="user_files",
         summary="List the artifacts of your own jobs",
         parameters=[Paging],
-        responses=FilesPage,
+        responses=OwnFilesPage,
     )
     def get(self, request: Request) -> Response:
         given = query_of(request, Paging)
