@@ -11,6 +11,7 @@ CORE = frozenset(
         "api-login",
         "api-refresh",
         "api-logout",
+        "api-ticket",
         "api-job-options",
         "api-jobs",
         "api-job",
