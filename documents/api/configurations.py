@@ -10,7 +10,6 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.http import content_disposition_header
 from rest_framework import serializers
-from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,13 +21,14 @@ from documents.configurations.comparing import differences
 from documents.extraction import plugins
 from documents.extraction.rules import TRANSFORMS, VALIDATORS
 from documents.models import Configuration, ConfigurationVersion, VersionState
+from jobs.api.paging import NewestFirst
 from jobs.api.problem import Problem
 from jobs.events import time_dto
 
 YAML = "application/yaml"
 
 
-class ByName(CursorPagination):
+class ByName(NewestFirst):
     ordering = "name"
     page_size = 50
     page_size_query_param = "limit"

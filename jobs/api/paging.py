@@ -25,7 +25,7 @@ MAX_CURSOR_CHARS = 2_000
 class NewestFirst(CursorPagination):
     """By id, which sorts by time; for rows that are ordered by one unique column."""
 
-    ordering = "-id"
+    ordering: Any = "-id"
     page_size = 50
     page_size_query_param = "limit"
     max_page_size = 200

@@ -10,12 +10,12 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs import access, schedules
 from jobs.api.base import ApiView
+from jobs.api.paging import NewestFirst
 from jobs.api.permissions import ByRole
 from jobs.api.schema import refused
 from jobs.api.standing_shapes import RunShape, RunsPage, ScheduleShape, SchedulesPage
@@ -23,14 +23,14 @@ from jobs.models import Schedule, ScheduleRun
 from jobs.services.refusals import InvalidFields
 
 
-class ByName(CursorPagination):
+class ByName(NewestFirst):
     ordering = ("name", "id")
     page_size = 50
     page_size_query_param = "limit"
     max_page_size = 200
 
 
-class NewestRunFirst(CursorPagination):
+class NewestRunFirst(NewestFirst):
     ordering = "-id"
     page_size = 50
     page_size_query_param = "limit"
