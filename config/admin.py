@@ -130,9 +130,9 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg,misc]
         held = _held(user)
         return held.value.capitalize() if held else "No role"
 
-    @admin.display(description="Locked", boolean=True)
-    def locked(self, user: User) -> bool:
-        return bool(getattr(user, "locked_now", False))
+    @admin.display(description="Logging in")
+    def locked(self, user: User) -> str:
+        return "Locked" if getattr(user, "locked_now", False) else "–"
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -255,9 +255,9 @@ class LoginFailureAdmin(ForAdmins):
     def until(self, row: LoginFailure) -> datetime:
         return row.since + WINDOW
 
-    @admin.display(description="Locked", boolean=True)
-    def locked(self, row: LoginFailure) -> bool:
-        return row.locks(now=timezone.now())
+    @admin.display(description="Effect")
+    def locked(self, row: LoginFailure) -> str:
+        return "Locked" if row.locks(now=timezone.now()) else "–"
 
     @admin.action(description="Unlock", permissions=["view"])
     def unlock_selected(self, request: HttpRequest, queryset: QuerySet[LoginFailure]) -> None:

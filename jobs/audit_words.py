@@ -14,7 +14,7 @@ def changes_of(data: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [
         (name.replace("_", " "), _words(pair[0]), _words(pair[1]))
         for name, pair in changed.items()
-        if isinstance(pair, list) and len(pair) == 2
+        if isinstance(pair, list) and len(pair) == 2 and _words(pair[0]) != _words(pair[1])
     ]
 
 

@@ -123,7 +123,9 @@ class AuditEntryAdmin(ForAdmins):
     def said(self, entry: AuditEntry) -> SafeString:
         lines = lines_of(entry.data)[:3]
         return format_html_join(
-            "", '<small class="td-clamp">{}: {}</small>', ((name, text) for name, text in lines)
+            "",
+            '<div><small class="td-clamp">{}: {}</small></div>',
+            ((name, text) for name, text in lines),
         )
 
     @admin.display(description="From")
