@@ -40,6 +40,8 @@ class Moment:
     html: str | None = None
     keys: set[str] = field(default_factory=set)
     taking: asyncio.Task[None] | None = None
+    # Picture and DOM are there; the taking may go on for the trace.
+    taken: bool = False
     # A dialog holds up the call that made the gesture, and every picture too.
     made: bool = True
 
@@ -104,7 +106,7 @@ class Moments:
         if "forged" in step.flags:
             return
         moment.keys.add(step.key)
-        if moment.over:
+        if moment.taken or moment.over:
             self._store(moment)
         if not step.selector or step.key in self._named:
             return
@@ -186,7 +188,7 @@ class Moments:
             patient(self._picture(page), timeout_s=5),
             patient(page.content(), timeout_s=5) if self._dom else _nothing(),
         )
-        moment.png, moment.html = pictured, told
+        moment.png, moment.html, moment.taken = pictured, told, True
         self._store(moment)
         if moment.typed_into is not None and self._traced():
             # Letters are no rows of the trace; the field as it ends up is one.
