@@ -12,15 +12,18 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from config import people
 from config.models import WINDOW, LoginFailure, SocketTicket
-from jobs import access, audit, roles
+from jobs import access, audit, console, roles
 from jobs.access import ABOUT, NotAllowed, Role
 from jobs.admin.accounts import ForAdmins
+from jobs.admin.base import Empty
 from jobs.services import InvalidFields
 
 admin.site.unregister(User)
@@ -102,7 +105,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg,misc]
     form = UserForm
     add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("username", "role", "email", "is_active", "last_login", "locked")
+    list_display = ("username", "role", "email", "state", "seen")
     list_filter = (RoleFilter, "is_active")
     list_filter_sheet = False
     list_per_page = 50
@@ -130,9 +133,18 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg,misc]
         held = _held(user)
         return held.value.capitalize() if held else "No role"
 
-    @admin.display(description="Logging in")
-    def locked(self, user: User) -> str:
-        return "Locked" if getattr(user, "locked_now", False) else "–"
+    @admin.display(description="Last login", ordering="last_login")
+    def seen(self, user: User) -> SafeString:
+        return console.when(user.last_login) if user.last_login else SafeString("never")
+
+    @admin.display(description="State", ordering="is_active")
+    def state(self, user: User) -> SafeString:
+        level, word = "ok", "Active"
+        if not user.is_active:
+            level, word = "idle", "Deactivated"
+        elif getattr(user, "locked_now", False):
+            level, word = "warn", "Locked out for now"
+        return format_html('<span class="td-level" data-level="{}">{}</span>', level, word)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -230,6 +242,12 @@ class RoleAdmin(ForAdmins):
 class SocketTicketAdmin(ForAdmins):
     """Tickets that wait to be used; each is good for half a minute."""
 
+    empty = Empty(
+        icon="confirmation_number",
+        title="No ticket waits to be used",
+        text="A program takes a ticket to open a socket; it is good once, for half a minute.",
+    )
+
     list_display = ("user", "created_at", "expires_at")
     list_select_related = ("user",)
     exclude = ("digest", "standing")
@@ -238,6 +256,13 @@ class SocketTicketAdmin(ForAdmins):
 @admin.register(LoginFailure)
 class LoginFailureAdmin(ForAdmins):
     """Failed logins of the last minutes. Choose some and unlock them at once."""
+
+    empty = Empty(
+        icon="lock_open",
+        title="Nobody is locked out",
+        text="After some failed logins an account, or an address, waits a while. Whoever waits is "
+        "listed here and can be let in at once.",
+    )
 
     list_display = ("whose", "address", "count", "since", "until", "locked")
     list_select_related = ("user",)

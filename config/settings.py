@@ -365,104 +365,10 @@ UNFOLD = {
     "STYLES": ["config.unfold.console_css"],
     "DASHBOARD_CALLBACK": "config.unfold.dashboard",
     "LOGIN": {"form": "config.accounts.LoginForm"},
+    "TABS": "config.navigation.tabs",
     "SIDEBAR": {
         "show_search": False,
         "show_all_applications": False,
-        "navigation": [
-            {
-                "title": "Work",
-                "items": [
-                    {
-                        "title": "Dashboard",
-                        "icon": "dashboard",
-                        "link": reverse_lazy("admin:index"),
-                    },
-                    {
-                        "title": "Recordings",
-                        "icon": "radio_button_checked",
-                        "link": reverse_lazy("admin:recorder_recordingsession_changelist"),
-                    },
-                    {
-                        "title": "Documents",
-                        "icon": "description",
-                        "link": reverse_lazy("admin:documents_document_changelist"),
-                    },
-                    {
-                        "title": "Jobs",
-                        "icon": "list_alt",
-                        "link": reverse_lazy("admin:jobs_job_changelist"),
-                    },
-                    {
-                        "title": "Extractions",
-                        "icon": "table_view",
-                        "link": reverse_lazy("admin:documents_extractionrun_changelist"),
-                    },
-                    {
-                        "title": "Configurations",
-                        "icon": "schema",
-                        "link": reverse_lazy("admin:documents_configuration_changelist"),
-                    },
-                    {
-                        "title": "Presets",
-                        "icon": "tune",
-                        "link": reverse_lazy("admin:jobs_preset_changelist"),
-                    },
-                    {
-                        "title": "Schedules",
-                        "icon": "schedule",
-                        "link": reverse_lazy("admin:jobs_schedule_changelist"),
-                    },
-                ],
-            },
-            {
-                "title": "Administration",
-                "items": [
-                    {
-                        "title": "Users",
-                        "icon": "person",
-                        "link": reverse_lazy("admin:auth_user_changelist"),
-                        "permission": "config.unfold.for_admins",
-                    },
-                    {
-                        "title": "Roles",
-                        "icon": "badge",
-                        "link": reverse_lazy("admin:auth_group_changelist"),
-                        "permission": "config.unfold.for_admins",
-                    },
-                    {
-                        "title": "Failed logins",
-                        "icon": "lock_person",
-                        "link": reverse_lazy("admin:config_loginfailure_changelist"),
-                        "permission": "config.unfold.for_admins",
-                    },
-                    {
-                        "title": "Audit",
-                        "icon": "policy",
-                        "link": reverse_lazy("admin:jobs_auditentry_changelist"),
-                        "permission": "config.unfold.for_admins",
-                    },
-                    {
-                        "title": "Retention",
-                        "icon": "auto_delete",
-                        "link": reverse_lazy("admin:jobs_retentionrule_changelist"),
-                    },
-                    {
-                        "title": "System",
-                        "icon": "monitor_heart",
-                        "link": reverse_lazy("console-system"),
-                    },
-                    {
-                        "title": "Workers",
-                        "icon": "memory",
-                        "link": reverse_lazy("admin:jobs_worker_changelist"),
-                    },
-                    {
-                        "title": "Policies",
-                        "icon": "rule_settings",
-                        "link": reverse_lazy("admin:jobs_kindpolicy_changelist"),
-                    },
-                ],
-            },
-        ],
+        "navigation": "config.navigation.sidebar",
     },
 }

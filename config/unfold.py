@@ -16,10 +16,6 @@ from jobs.models import Job
 from jobs.preferences import Preferences, of_request
 
 
-def for_admins(request: HttpRequest) -> bool:
-    return access.is_admin(request.user)
-
-
 def theme(request: HttpRequest) -> str | None:
     """The theme that this person set; None: as their system has it."""
     set_to = of_request(request).theme

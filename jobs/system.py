@@ -107,6 +107,7 @@ class BrowserFact:
     source: str
     sandbox: str
     problem: str
+    sandboxed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,6 +305,7 @@ def browser() -> BrowserFact:
         source=found.source,
         sandbox=f"{'on' if sandbox.on else 'off'}: {sandbox.reason}",
         problem="",
+        sandboxed=sandbox.on,
     )
 
 

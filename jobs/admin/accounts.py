@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from jobs import access
-from jobs.admin.base import ReadOnly
+from jobs.admin.base import Empty, ReadOnly
 from jobs.models import Login, Preferences, ThrottleWindow
 
 
@@ -22,6 +22,11 @@ class ForAdmins(ReadOnly):
 
 @admin.register(Login)
 class LoginAdmin(ForAdmins):
+    empty = Empty(
+        icon="key",
+        title="No program has logged in",
+        text="Each program that asks the API for tokens with a name and a password is listed here.",
+    )
     list_display = ("user", "created_at", "refreshed_at", "address", "ended_at", "ended_why")
     list_filter = ("ended_why",)
     search_fields = ("user__username", "address")

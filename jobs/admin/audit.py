@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 
 from jobs import audit, console
 from jobs.admin.accounts import ForAdmins
+from jobs.admin.base import Empty
 from jobs.audit_export import FORMATS, export_response
 from jobs.audit_words import changes_of, lines_of
 from jobs.models import AuditEntry
@@ -71,6 +72,14 @@ class SpanFilter(admin.SimpleListFilter):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ForAdmins):
+    empty = Empty(
+        icon="policy",
+        title="Nobody has done anything yet",
+        text="Logins, submissions, cancellations, changes of users and rules: whatever a person or a "
+        "program does, and what was refused, is kept here for good. Nobody can change it.",
+        button="Start a job",
+        link="admin:jobs_job_new",
+    )
     list_display = ("when", "who", "what", "target", "outcome_chip", "said", "source")
     list_display_links = ("what",)
     list_filter = (AreaFilter, "outcome", SpanFilter)

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from jobs import access
+
+
+@dataclass(frozen=True, kw_only=True)
+class Empty:
+    """What an empty list says, as the attribute `empty` of its admin.
+
+    `button`: on the way to the form of a new one, for whom may add one; where nobody may, to the
+    page that `link` names.
+    """
+
+    icon: str
+    title: str
+    text: str
+    button: str = ""
+    link: str = ""
 
 
 class ReadOnly(ModelAdmin):

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from jobs import access, console, drains, system
-from jobs.admin.base import ReadOnly
+from jobs.admin.base import Empty, ReadOnly
 from jobs.models import Drain, Worker
 from jobs.services.refusals import ActionRefused, InvalidFields
 
@@ -92,6 +92,14 @@ class DrainsWorkers(ReadOnly):
 @admin.register(Drain)
 class DrainAdmin(ReadOnly):
     """What is drained now; to resume is to end the drain."""
+
+    empty = Empty(
+        icon="memory",
+        title="No worker is drained",
+        text="A drained worker ends its job and takes no more, so that its machine can be stopped.",
+        button="Workers",
+        link="admin:jobs_worker_changelist",
+    )
 
     list_display = ("what", "reason", "by", "asked")
     list_display_links = None

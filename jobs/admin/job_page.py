@@ -13,7 +13,7 @@ from jobs.admin.job_actions import possible
 from jobs.api.downloads import artifact_dto
 from jobs.audit_words import lines_of
 from jobs.events import job_dto, time_dto
-from jobs.models import Attempt, AuditEntry, Job
+from jobs.models import Attempt, AuditEntry, Job, Schedule
 from jobs.waiting import why_waiting
 
 # Ancestors that are shown by name; what lies before is reached by walking up.
@@ -45,8 +45,17 @@ def context(*, job: Job, request: HttpRequest) -> dict[str, Any]:
         "may": possible(job, request.user),
         "audit": _audit(job, request),
         "audit_addresses": access.is_admin(request.user),
+        "schedule": _schedule(job, request),
         **_page_of_kind(job),
     }
+
+
+def _schedule(job: Job, request: HttpRequest) -> Schedule | None:
+    """The schedule that submitted it, where this person may open that."""
+    schedule = job.schedule
+    if schedule is None or access.is_admin(request.user):
+        return schedule
+    return schedule if schedule.owner_id == request.user.pk else None
 
 
 def _chain(job: Job, request: HttpRequest) -> list[dict[str, Any]]:

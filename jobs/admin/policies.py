@@ -20,7 +20,7 @@ from unfold.widgets import (
 )
 
 from jobs import access, console, policies, registry, services
-from jobs.admin.base import ReadOnly
+from jobs.admin.base import Empty, ReadOnly
 from jobs.models import IdempotencyKey, KindPolicy, Start
 from jobs.policies import Policy
 from jobs.rules import ALL_KINDS
@@ -126,6 +126,14 @@ class KindPolicyForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(KindPolicy)
 class KindPolicyAdmin(ModelAdmin):
     """Admins change these; everybody sees what holds."""
+
+    empty = Empty(
+        icon="rule_settings",
+        title="Every kind runs by its own defaults",
+        text="A policy sets how many jobs of a kind run at once, how many start in a while, how "
+        "often a failed one is tried again, and how long one may wait. It holds from its saving on.",
+        button="New policy",
+    )
 
     form = KindPolicyForm
     list_display = ("kind_shown", "limits", "rates", "retries", "rest", "updated")
@@ -250,6 +258,14 @@ def _own_value(own: Policy, name: str) -> str:
 @admin.register(Start)
 class StartAdmin(ReadOnly):
     """What rates are counted by; for whoever wonders why a job waits."""
+
+    empty = Empty(
+        icon="speed",
+        title="No starts are counted",
+        text="Only kinds whose policy limits their rate are counted, for as long as it looks back.",
+        button="Policies",
+        link="admin:jobs_kindpolicy_changelist",
+    )
 
     list_display = ("at", "kind", "owner")
     list_display_links = None

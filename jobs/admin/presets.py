@@ -19,6 +19,7 @@ from unfold.widgets import (
 )
 
 from jobs import access, console, registry, services
+from jobs.admin.base import Empty
 from jobs.models import Preset
 from jobs.option_schema import FormField, form_fields
 from jobs.options import masked_wire
@@ -44,6 +45,7 @@ class PresetForm(forms.ModelForm):  # type: ignore[type-arg]
     )
     options = forms.JSONField(
         required=False,
+        initial=dict,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 8, "spellcheck": "false"}),
         help_text="JSON, such as {“timeoutS”: 60}: only the options that the preset sets; the rest "
         "comes from the submission or the kind. Secrets are shown as dots; leave the dots to keep "
@@ -94,6 +96,13 @@ def console_text(said: Any) -> str:
 
 @admin.register(Preset)
 class PresetAdmin(ModelAdmin):
+    empty = Empty(
+        icon="tune",
+        title="No presets yet",
+        text="A preset keeps options of a kind under a name, secrets among them: whoever starts a "
+        "job, a schedule or an API call names it in place of typing them again.",
+        button="New preset",
+    )
     form = PresetForm
     list_display = ("name", "kind_shown", "description", "sets", "updated")
     list_filter = ("kind",)

@@ -13,6 +13,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from jobs import access, registry, retention
+from jobs.admin.base import Empty
 from jobs.models import RetentionRule
 from jobs.services.refusals import InvalidFields
 
@@ -49,6 +50,13 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(RetentionRule)
 class RetentionRuleAdmin(ModelAdmin):
+    empty = Empty(
+        icon="auto_delete",
+        title="Nothing is ever deleted by age",
+        text="A rule says how long jobs stay after their end, and how many of the newest stay in "
+        "any case. The schedule Sweep deletes what no rule keeps, once a day.",
+        button="New rule",
+    )
     form = RuleForm
     list_display = ("kind_shown", "status_shown", "days_shown", "keep_last", "updated_by")
     list_select_related = ("updated_by",)

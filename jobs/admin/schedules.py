@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.db.models import QuerySet, Value
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
@@ -22,8 +25,9 @@ from unfold.widgets import (
 )
 
 from jobs import access, console, cron, registry, schedules
-from jobs.admin.base import ReadOnly
-from jobs.models import Schedule, ScheduleRun
+from jobs.admin.base import Empty
+from jobs.admin.schedule_page import VERBS, now_card, run_line, standing, verbs_of
+from jobs.models import Schedule
 from jobs.options import masked_wire
 from jobs.registry import InvalidOptions
 from jobs.services.refusals import ActionRefused, InvalidFields
@@ -50,6 +54,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
     )
     options = forms.JSONField(
         required=False,
+        initial=dict,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 5}),
         help_text="JSON, such as {}. These win over the preset's. Secrets are shown as dots; leave "
         "the dots to keep them.",
@@ -116,7 +121,24 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(Schedule)
 class ScheduleAdmin(ModelAdmin):
     form = ScheduleForm
-    list_display = ("name", "kind_shown", "times", "state", "next_run", "last_run", "owner_shown")
+    change_form_outer_before_template = "admin/jobs/schedule/now.html"  # type: ignore[assignment]
+    empty = Empty(
+        icon="schedule",
+        title="No schedules yet",
+        text="A schedule submits a job at its times: every night, every quarter of an hour, on "
+        "working days at half past six. It says what became of each time, also of those missed.",
+        button="New schedule",
+    )
+    list_display = (
+        "name",
+        "kind_shown",
+        "times",
+        "state",
+        "next_run",
+        "last_run",
+        "owner_shown",
+        "verbs",
+    )
     list_select_related = ("owner",)
     list_filter = ("paused",)
     search_fields = ("name", "kind")
@@ -125,24 +147,21 @@ class ScheduleAdmin(ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     ordering = ("name", "id")
     actions = ("run_now", "pause", "resume")
-    readonly_fields = ("state", "next_five", "history")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
-        found = super().get_queryset(request).prefetch_related(schedules.with_last_run())
+        rows = cast("QuerySet[Schedule]", super().get_queryset(request))
+        found = rows.annotate(may_change=Value(access.may_do(request.user)))
+        found = found.prefetch_related(schedules.with_last_run())
         if access.is_admin(request.user):
             return found
         return found.filter(owner_id=request.user.pk)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        form = [("What", {"fields": ("name", "kind", "preset", "options", "priority", "tags")})]
-        form.append(
-            (
-                "When",
-                {"fields": ("cron", "time_zone", "overlap", "missed", "missed_most", "paused")},
-            )
-        )
-        now = [("Now", {"fields": ("state", "next_five", "history")})]
-        return (now + form) if obj else form
+        times = ("cron", "time_zone", "overlap", "missed", "missed_most", "paused")
+        return [
+            ("What", {"fields": ("name", "kind", "preset", "options", "priority", "tags")}),
+            ("When", {"fields": times}),
+        ]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return access.may_see(request.user)
@@ -212,114 +231,94 @@ class ScheduleAdmin(ModelAdmin):
         return format_html('<span title="{}">{}</span>', row.cron, words)
 
     @admin.display(description="State")
-    def state(self, row: Schedule) -> str:
-        problem = schedules.problem_of(row)
-        if row.paused:
-            why = row.pause_reason or "by hand"
-            return f"Paused: {why}" if not problem or problem == why else f"Paused: {problem}"
-        return f"Can not run: {problem}" if problem else "Active"
+    def state(self, row: Schedule) -> SafeString:
+        level, word, why = standing(row)
+        chip = format_html('<span class="td-level" data-level="{}">{}</span>', level, word)
+        return format_html('{} <small class="td-clamp">{}</small>', chip, why) if why else chip
 
     @admin.display(description="Next")
-    def next_run(self, row: Schedule) -> str:
-        upcoming = schedules.upcoming(row, count=1)
-        return upcoming[0].replace("T", " ") if upcoming else "–"
+    def next_run(self, row: Schedule) -> SafeString:
+        return console.when(None if row.paused else row.next_at)
 
     @admin.display(description="Last")
     def last_run(self, row: Schedule) -> SafeString:
         run = schedules.last_run(row)
-        return _run(run) if run else SafeString("never")
+        return run_line(run) if run else SafeString("never")
 
     @admin.display(description="Owner")
     def owner_shown(self, row: Schedule) -> str:
         return row.owner.get_username() if row.owner else "nobody"
 
-    @admin.display(description="Next five")
-    def next_five(self, row: Schedule) -> SafeString:
-        times = schedules.upcoming(row)
-        if not times:
-            return SafeString("None while it is paused.")
-        lines = ((text.replace("T", " "),) for text in times)
-        return format_html("<ol>{}</ol>", format_html_join("", "<li>{}</li>", lines))
-
-    @admin.display(description="Last runs")
-    def history(self, row: Schedule) -> SafeString:
-        runs = list(row.runs.select_related("job", "by").order_by("-id")[:20])
-        if not runs:
-            return SafeString("None yet. Run it now from the list, or wait for its time.")
-        return format_html(
-            "<ul>{}</ul>", format_html_join("", "<li>{}</li>", ((_run(run),) for run in runs))
+    @admin.display(description="")
+    def verbs(self, row: Schedule) -> SafeString:
+        """Buttons of the list's own form: each posts to its verb, which takes the row from the path."""
+        if not getattr(row, "may_change", False):
+            return SafeString("")
+        return format_html_join(
+            " ",
+            '<button class="td-icon-button" type="submit" formaction="{}" title="{}" '
+            'aria-label="{} {}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>'
+            "</button>",
+            ((v["url"], v["word"], v["word"], row.name, v["icon"]) for v in verbs_of(row)),
         )
+
+    def get_urls(self) -> list[Any]:
+        do = self.admin_site.admin_view(require_POST(self.do_view))
+        return [path("<uuid:key>/do/<str:verb>/", do, name="jobs_schedule_do"), *super().get_urls()]
+
+    def do_view(self, request: HttpRequest, key: UUID, verb: str) -> HttpResponse:
+        """POST: run, pause or resume one schedule; back to where the button was."""
+        row = self.get_queryset(request).filter(pk=key).first()
+        if row is None or verb not in VERBS or not self.has_change_permission(request, row):
+            raise Http404("There is no such schedule, or it is not yours to change.")
+        self._do(request, row, verb)
+        here = reverse("admin:jobs_schedule_change", args=[key])
+        from_page = here in request.headers.get("Referer", "")
+        return redirect(here if from_page else reverse("admin:jobs_schedule_changelist"))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        now = {}
+        if row is not None:
+            shown = {"times": self.times(row), "owner": self.owner_shown(row)}
+            now = now_card(row, may_change=self.has_change_permission(request, row)) | shown
+        context = {"now": now, **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
 
     @admin.action(description="Run now", permissions=["change"])
     def run_now(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         for row in queryset.select_related("owner"):
-            self._try(
-                request,
-                row,
-                "run",
-                lambda row: _run(schedules.run_now(schedule=row, by=_by(request))),
-            )
+            self._do(request, row, "run")
 
     @admin.action(description="Pause", permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         for row in queryset:
-            self._try(
-                request,
-                row,
-                "paused",
-                lambda row: schedules.pause(schedule=row, by=_by(request)) and "",
-            )
+            self._do(request, row, "pause")
 
     @admin.action(description="Resume", permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         for row in queryset.select_related("owner"):
-            self._try(
-                request,
-                row,
-                "resumed",
-                lambda row: schedules.resume(schedule=row, by=_by(request)) and "",
-            )
+            self._do(request, row, "resume")
 
-    def _try(self, request: HttpRequest, row: Schedule, word: str, verb: Any) -> None:
+    def _do(self, request: HttpRequest, row: Schedule, verb: str) -> None:
+        """One verb on one schedule; what it did, or why it refused, is said as a message."""
+        by = cast(User, request.user)
+        said: str | SafeString = ""
         try:
-            said = verb(row)
+            if verb == "run":
+                said = run_line(schedules.run_now(schedule=row, by=by))
+            elif verb == "pause":
+                schedules.pause(schedule=row, by=by)
+            else:
+                schedules.resume(schedule=row, by=by)
         except (ActionRefused, PermissionDenied) as error:
             self.message_user(request, f"{row}: {error}", messages.ERROR)
         else:
-            self.message_user(request, format_html("{}: {} {}", row, word, said), messages.SUCCESS)
-
-
-def _by(request: HttpRequest) -> User:
-    return cast(User, request.user)
-
-
-def _run(run: ScheduleRun) -> SafeString:
-    """One line: when, what became of it, and the way to its job."""
-    said: str | SafeString = run.outcome if not run.note else f"{run.outcome}: {run.note}"
-    if run.job_id:
-        url = reverse("admin:jobs_job_change", args=[run.job_id])
-        status = run.job.status if run.job else ""
-        said = format_html('<a class="td-link" href="{}">job {}</a>', url, status)
-    hand = f" by {run.by.get_username()}" if run.by else ""
-    trigger = f" ({run.get_trigger_display()}{hand})" if run.trigger != "time" else ""
-    return format_html("{} {}{}", console.when(run.due_at), said, trigger)
-
-
-@admin.register(ScheduleRun)
-class ScheduleRunAdmin(ReadOnly):
-    """The history of all schedules."""
-
-    list_display = ("due_at", "schedule", "trigger", "outcome", "note", "job")
-    list_display_links = None
-    list_filter = ("outcome", "trigger")
-    list_select_related = ("schedule", "job", "by")
-    paginator = console.CappedPaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    ordering = ("-id",)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ScheduleRun]:
-        found = super().get_queryset(request)
-        if access.is_admin(request.user):
-            return found
-        return found.filter(schedule__owner_id=request.user.pk)
+            text = format_html("{}: {} {}", row, VERBS[verb].done, said)
+            self.message_user(request, text, messages.SUCCESS)

@@ -11,12 +11,21 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs import console, system
+from jobs.admin.base import Empty
 from jobs.admin.drains import STATE_WORDS, DrainsWorkers
 from jobs.models import Job, Worker
 
 
 @admin.register(Worker)
 class WorkerAdmin(DrainsWorkers):
+    empty = Empty(
+        icon="memory",
+        title="No worker has reported yet",
+        text="Nothing that is queued will start. Start Tapedeck with ./run, or workers alone with "
+        "manage.py up --only workers.",
+        button="System",
+        link="console-system",
+    )
     list_display = ("name", "queue", "host", "pid", "state", "doing", "started", "seen", "alive")
     actions = ("drain_workers", "drain_clusters", "resume_workers")
     list_display_links = None

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from jobs import health, system
 from jobs.api import health as views
+from jobs.browser import find_chromium, sandbox_for
 from tests.factories import ArtifactFactory, WorkerFactory
 from tests.fixtures.jobs import Cluster, wait_for
 from tests.jobs.conftest import stored_job
@@ -141,6 +142,16 @@ def test_a_browser_that_is_missing_fails_where_browser_jobs_run(
     check = _check("browser")
     assert check.status == "warn"
     assert "other machine" in check.detail
+
+
+@pytest.mark.django_db
+def test_a_browser_without_its_sandbox_is_to_be_looked_at() -> None:
+    """Whether it has one depends on who runs the tests; the check says what is so."""
+    check = _check("browser")
+    on = sandbox_for(browser=find_chromium()).on
+    assert check.status == ("ok" if on else "warn")
+    assert ("sandbox on" if on else "sandbox off") in check.detail
+    assert bool(check.todo) is not on
 
 
 @pytest.mark.django_db

@@ -478,7 +478,9 @@ def test_the_admin_makes_runs_and_pauses_schedules(client: Client, owner: User) 
     assert (schedule.tags, schedule.owner) == (["a", "b"], owner)
     changing = reverse("admin:jobs_schedule_change", args=[schedule.pk])
     page = client.get(changing)
-    assert b"Next five" in page.content
+    assert b"Next five runs" in page.content
+    assert b"03:00 (UTC+0000)" in page.content
+    assert b"Run now" in page.content
     assert b"hush" not in page.content
     shown = page.context["adminform"].form.initial["options"]
     again = client.post(changing, {**form, "options": json.dumps(shown), "cron": "0 4 * * *"})
@@ -487,9 +489,22 @@ def test_the_admin_makes_runs_and_pauses_schedules(client: Client, owner: User) 
     assert schedule.cron == "0 4 * * *"
     assert is_sealed(schedule.options["secret"])
     listing = reverse("admin:jobs_schedule_changelist")
+    do = {v: reverse("admin:jobs_schedule_do", args=[schedule.pk, v]) for v in ("pause", "resume")}
+    assert do["pause"].encode() in client.get(listing).content
+    assert client.get(do["pause"]).status_code == 405
+    assert client.post(do["pause"]).status_code == 302
+    paused = client.get(listing).content
+    assert do["resume"].encode() in paused
+    assert do["pause"].encode() not in paused
+    assert b"By hand; nothing is submitted." in paused
+    client.post(do["resume"])
+    assert client.post(f"{do['resume'][:-7]}explode/").status_code == 404
     chosen = {"_selected_action": [str(schedule.pk)]}
     client.post(listing, {**chosen, "action": "run_now"})
-    assert Job.objects.get().schedule == schedule
+    job = Job.objects.get()
+    assert job.schedule == schedule
+    shown = client.get(reverse("admin:jobs_job_change", args=[job.pk])).content
+    assert reverse("admin:jobs_schedule_change", args=[schedule.pk]).encode() in shown
     client.post(listing, {**chosen, "action": "pause"})
     schedule.refresh_from_db()
     assert schedule.paused
