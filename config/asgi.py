@@ -14,6 +14,7 @@ django_application = get_asgi_application()
 from config.observing import CountSockets  # noqa: E402
 from config.requests import KnownSockets  # noqa: E402
 from config.sockets import PacedSend, SocketUser, unknown_socket  # noqa: E402
+from jobs.bodies import BodyFromFile  # noqa: E402
 
 websocket_urlpatterns = [
     pattern
@@ -24,7 +25,7 @@ websocket_urlpatterns = [
 
 application = ProtocolTypeRouter(
     {
-        "http": PacedSend(django_application),
+        "http": PacedSend(BodyFromFile(django_application)),
         "websocket": CountSockets(
             PacedSend(KnownSockets(SocketUser(URLRouter([*websocket_urlpatterns, unknown_socket]))))
         ),

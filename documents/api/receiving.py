@@ -109,7 +109,7 @@ def _refuse_cut(request: HttpRequest) -> None:
 def refuse_declared(request: HttpRequest) -> None:
     """:raises Problem: 413, the body is declared larger than any file may be.
 
-    By its head alone; Daphne has taken the whole body by then, other servers may not have.
+    The web server refuses it before it arrives (jobs.bodies); this is for other servers.
     """
     declared = request.META.get("CONTENT_LENGTH") or "0"
     if declared.isdigit() and int(declared) > max_bytes() + 1024 * 1024:

@@ -7,9 +7,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from channels.routing import get_default_application
-from daphne.server import Server
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+
+from jobs.bodies import BoundedServer
 
 
 class Command(BaseCommand):
@@ -33,7 +34,7 @@ class Command(BaseCommand):
                 os.write(fd, b"ready\n")
                 os.close(fd)
 
-        Server(
+        BoundedServer(
             application=get_default_application(),
             endpoints=[_endpoint(listening, options["port"])],
             ready_callable=ready,
