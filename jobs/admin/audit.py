@@ -168,7 +168,7 @@ class AuditEntryAdmin(ForAdmins):
     ) -> TemplateResponse:
         links = [
             (word, f"{reverse('admin:jobs_auditentry_export', args=[form])}?{query}")
-            for form, word in (("csv", "Export CSV"), ("jsonl", "Export JSON lines"))
+            for form, word in (("csv", "CSV"), ("jsonl", "JSON lines"))
             for query in [request.GET.urlencode()]
         ]
         context: dict[str, Any] = {"exports": links, **(extra_context or {})}

@@ -138,6 +138,8 @@ class KindPolicyAdmin(ModelAdmin):
     form = KindPolicyForm
     list_display = ("kind_shown", "limits", "rates", "retries", "rest", "updated")
     list_select_related = ("updated_by",)
+    paginator = console.CappedPaginator
+    show_full_result_count = False
     search_fields = ("kind",)
     show_facets = admin.ShowFacets.NEVER
     ordering = ("kind",)

@@ -47,7 +47,7 @@ class PresetForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         initial=dict,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 8, "spellcheck": "false"}),
-        help_text="JSON, such as {“timeoutS”: 60}: only the options that the preset sets; the rest "
+        help_text='JSON, such as {"timeoutS": 60}: only the options that the preset sets; the rest '
         "comes from the submission or the kind. Secrets are shown as dots; leave the dots to keep "
         "them. Whoever may submit jobs can use a preset's secrets, and nobody can read them.",
     )

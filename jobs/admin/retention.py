@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from jobs import access, registry, retention
+from jobs import access, console, registry, retention
 from jobs.admin.base import Empty
 from jobs.models import RetentionRule
 from jobs.services.refusals import InvalidFields
@@ -60,6 +60,8 @@ class RetentionRuleAdmin(ModelAdmin):
     form = RuleForm
     list_display = ("kind_shown", "status_shown", "days_shown", "keep_last", "updated_by")
     list_select_related = ("updated_by",)
+    paginator = console.CappedPaginator
+    show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     ordering = ("kind", "status", "id")
 

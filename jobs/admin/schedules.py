@@ -254,13 +254,14 @@ class ScheduleAdmin(ModelAdmin):
         """Buttons of the list's own form: each posts to its verb, which takes the row from the path."""
         if not getattr(row, "may_change", False):
             return SafeString("")
-        return format_html_join(
-            " ",
+        buttons = format_html_join(
+            "",
             '<button class="td-icon-button" type="submit" formaction="{}" title="{}" '
             'aria-label="{} {}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>'
             "</button>",
             ((v["url"], v["word"], v["word"], row.name, v["icon"]) for v in verbs_of(row)),
         )
+        return format_html('<span class="td-verbs">{}</span>', buttons)
 
     def get_urls(self) -> list[Any]:
         do = self.admin_site.admin_view(require_POST(self.do_view))

@@ -63,3 +63,10 @@ def test_an_empty_list_says_what_it_is_for(role: Role) -> None:
     audit = reverse("admin:jobs_auditentry_changelist")
     if role is Role.ADMIN:
         assert "Nothing matches" in client.get(f"{audit}?q=nobody-of-this-name").content.decode()
+
+
+def test_an_empty_dashboard_offers_a_viewer_nothing_they_may_not_do() -> None:
+    page = client_of(Role.VIEWER).get("/admin/").content.decode()
+    assert "Nothing is shared with you yet" in page
+    assert "Record your first flow" not in page
+    assert "New recording" not in page
