@@ -329,12 +329,16 @@ def test_what_is_shared_may_be_seen_and_not_touched(people: dict[str, User]) -> 
     assert other.get(f"/api/jobs/{job.pk}").status_code == 200
     assert names(other.get("/api/jobs?q=job")) == ["A job"]
     for answer in (
-        act(other, job, "rerun"),
+        act(other, job, "edit_metadata", {"name": "mine now"}),
         other.delete(f"/api/jobs/{job.pk}"),
         other.post(f"/api/jobs/{job.pk}/cancel"),
     ):
         assert answer.status_code == 403
         problem_of(answer)
+    # A run of one's own changes nothing of another's.
+    again = act(other, job, "rerun")
+    assert again.status_code == 200
+    assert other.get(f"/api/jobs/{again.json()['newJobId']}").json()["ownerName"] == "bob"
 
 
 def test_a_viewer_reads_and_does_nothing(people: dict[str, User]) -> None:
