@@ -47,6 +47,7 @@ def test_what_the_sidebar_and_the_tabs_show_opens(role: Role) -> None:
         assert {*sidebar, *tabs} == {*everything}
     else:
         assert reverse("admin:auth_user_changelist") not in sidebar
+        assert client.get(reverse("admin:auth_user_changelist")).status_code == 403
         assert reverse("admin:jobs_auditentry_changelist") not in sidebar
 
 
