@@ -120,6 +120,8 @@ class Kind:
     submit_by: str = ""
     submit_page: str = ""
     on_rerun: OnRerun | None = None
+    # When, as a cron expression, an installation does this by itself from the start (upkeep).
+    upkeep: str = ""
     actions: tuple[KindAction, ...] = ()
     # The kind's own reason codes, each as a sentence.
     reasons: Mapping[str, str] = field(default_factory=dict)

@@ -32,7 +32,6 @@ NAME_MAX = 120
 REASON_MAX = 300
 MISSED_MOST_MAX = 1_000
 UPCOMING = 5
-SWEEP = "jobs.sweep"
 
 
 @transaction.atomic
@@ -249,27 +248,32 @@ def run_now(*, schedule: Schedule, by: User) -> ScheduleRun:
     return run
 
 
-def ensure_sweep() -> Schedule | None:
-    """Make the schedule of the daily sweep, of the oldest admin, where no schedule sweeps yet.
+def ensure_upkeep() -> list[Schedule]:
+    """Make the schedule of each kind that keeps the installation in order (`Kind.upkeep`), where it
+    has none yet, as jobs of the oldest admin; those that were made. Without an admin there are none.
 
-    Who does not want it pauses it: a deleted one is made again. None: there was one, or no admin.
+    Who does not want one pauses it: a deleted one is made again.
     """
     from django.contrib.auth import get_user_model
 
-    if Schedule.objects.filter(kind=SWEEP).exists():
-        return None
+    wanted = {kind.name: kind for kind in registry.all_kinds() if kind.upkeep}
+    there = Schedule.objects.filter(kind__in=wanted).values_list("kind", flat=True)
     users = get_user_model().objects.filter(is_active=True, is_superuser=True)
     admin = users.order_by("date_joined", "pk").first()
     if admin is None:
-        return None
-    return save(
-        by=admin,
-        name="Sweep",
-        kind=SWEEP,
-        cron_expression="17 3 * * *",
-        time_zone=settings.TIME_ZONE,
-        tags=["upkeep"],
-    )
+        return []
+    return [
+        save(
+            by=admin,
+            name=kind.label,
+            kind=kind.name,
+            cron_expression=kind.upkeep,
+            time_zone=settings.TIME_ZONE,
+            tags=["upkeep"],
+        )
+        for kind in wanted.values()
+        if kind.name not in set(there)
+    ]
 
 
 def problem_of(schedule: Schedule) -> str:

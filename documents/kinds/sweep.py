@@ -22,7 +22,12 @@ class Options(serializers.Serializer[Any]):
 
 
 @job_kind(
-    "documents.sweep", options=Options, label="Sweep documents", concurrency=1, timeout_s=3600
+    "documents.sweep",
+    options=Options,
+    label="Sweep documents",
+    upkeep="37 3 * * *",
+    concurrency=1,
+    timeout_s=3600,
 )
 def run(job: RunningJob) -> Mapping[str, Any]:
     """Delete expired documents, remove old deleted bytes, broken-off uploads and stray files.

@@ -29,6 +29,7 @@ class Options(serializers.Serializer[Any]):
     "jobs.sweep",
     options=Options,
     label="Sweep: delete what its retention is over",
+    upkeep="17 3 * * *",
     timeout_s=4 * 3600,
     max_attempts=3,
     concurrency=1,

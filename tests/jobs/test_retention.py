@@ -231,13 +231,14 @@ def test_schedules_forget_their_oldest_runs(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.django_db
-def test_prepare_schedules_the_sweep_once(owner: User) -> None:
-    made = schedules.ensure_sweep()
-    assert made is not None
-    assert (made.kind, made.owner, made.paused) == ("jobs.sweep", owner, False)
-    assert schedules.problem_of(made) == ""
-    assert schedules.ensure_sweep() is None
-    assert Schedule.objects.count() == 1
+def test_prepare_schedules_the_upkeep_once(owner: User) -> None:
+    made = schedules.ensure_upkeep()
+    assert [row.kind for row in made] == ["documents.sweep", "jobs.sweep"]
+    for row in made:
+        assert (row.owner, row.paused, schedules.problem_of(row)) == (owner, False, "")
+    assert schedules.ensure_upkeep() == []
+    Schedule.objects.filter(kind="jobs.sweep").delete()
+    assert [row.kind for row in schedules.ensure_upkeep()] == ["jobs.sweep"]
 
 
 @pytest.mark.django_db

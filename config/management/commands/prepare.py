@@ -21,7 +21,7 @@ class Command(BaseCommand):
         self._collect_static()
         call_command("browser", install=True)
         call_command("createfirstadmin")
-        schedules.ensure_sweep()
+        schedules.ensure_upkeep()
 
     def _collect_static(self) -> None:
         """Collect only when a file changed: hashing and compressing all takes seconds."""
