@@ -46,8 +46,8 @@ class JobFilters(Paging):
     parent = serializers.UUIDField(  # type: ignore[assignment]  # the metaclass takes it away
         required=False, help_text="Children of this job: its reruns, and what it started."
     )
-    schedule = serializers.CharField(
-        max_length=80, required=False, help_text="Jobs that this schedule started, by its id."
+    schedule = serializers.UUIDField(
+        required=False, help_text="Jobs that this schedule started, by its id."
     )
     createdAfter = serializers.DateTimeField(required=False, help_text="At or after; ISO 8601.")
     createdBefore = serializers.DateTimeField(required=False, help_text="Before; ISO 8601.")
@@ -80,6 +80,8 @@ def filtered(
         jobs = jobs.filter(owner=by) if owner == "me" else jobs.filter(owner__username=owner)
     if parent := given.get("parent"):
         jobs = jobs.filter(parent_id=parent)
+    if schedule := given.get("schedule"):
+        jobs = jobs.filter(schedule_id=schedule)
     for tag in tags:
         jobs = search.tagged(jobs, tag)
     if after := given.get("createdAfter"):

@@ -20,7 +20,7 @@ from jobs import events, services
 from jobs.access import Role
 from jobs.models import Attempt, Job, Status
 from jobs.roles import put_in
-from tests.factories import AttemptFactory
+from tests.factories import AttemptFactory, ScheduleFactory
 from tests.jobs.conftest import Web, bearer, stored_artifact, stored_job
 from tests.jobs.test_api import client_of, problem_of
 
@@ -38,7 +38,10 @@ def names(response: Any) -> list[str]:
 def test_each_filter_narrows_the_list(people: dict[str, User]) -> None:
     alice, root = people["owner"], people["superuser"]
     parent = stored_job(owner=alice, name="parent", kind="test.sleeps")
-    child = stored_job(owner=alice, name="child", parent=parent, tags=["smoke", "nightly"])
+    schedule = ScheduleFactory(owner=alice)
+    child = stored_job(
+        owner=alice, name="child", parent=parent, schedule=schedule, tags=["smoke", "nightly"]
+    )
     stored_job(owner=root, name="roots", status=Status.FAILED, error="Broken pipe", tags=["smoke"])
     client = client_of(root)
     assert names(client.get("/api/jobs")) == ["roots", "child", "parent"]
@@ -52,6 +55,7 @@ def test_each_filter_narrows_the_list(people: dict[str, User]) -> None:
         "tag=smoke": ["roots", "child"],
         "tag=smoke&tag=nightly": ["child"],
         f"parent={parent.pk}": ["child"],
+        f"schedule={schedule.pk}": ["child"],
         "q=broken": ["roots"],
         "q=CHIL": ["child"],
         f"q={child.pk}": ["child"],
@@ -129,6 +133,7 @@ BAD_QUERIES = {
     "cursor=W10": "cursor",
     "cursor=bnVsbA": "cursor",
     "parent=7": "parent",
+    "schedule=7": "schedule",
     "createdAfter=yesterday": "createdAfter",
     "q=" + "x" * 201: "q",
     "q=%00": "q",
