@@ -14,7 +14,7 @@ The same gestures go to the same page in the same Chromium, behind the same filt
 
 Wall-clock from the first gesture to the last step; medians of rounds that take turns. Exit
 status 1 when recorded takes more than `--aim` times plain in the real flow, or longer than
-Playwright's own evidence in either (ADR 20 says why):
+Playwright's own evidence in either (ADR 13 says why):
 
 - bare: gesture upon gesture on a static page; all of its time is the browser's own, so this shows
   what recording a gesture costs;
