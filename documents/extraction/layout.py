@@ -360,13 +360,32 @@ class _Scan:
             if not self._rules.keep_totals:
                 table.skip(row, "total")
                 return True
-        elif is_text and filled == 1 and len(table.columns) > 2 and self._usual > 1:
+        elif (
+            is_text
+            and filled == 1
+            and len(table.columns) > 2
+            and self._usual > 1
+            and not self._is_sparse(table, cells)
+        ):
             table.skip(row, "note")
             return True
         if gap and table.rows and not self._goes_on(table, row, filled):
             return False
         self._take(table, row)
         return True
+
+    def _is_sparse(self, table: Table, cells: list[Any]) -> bool:
+        """Whether a row's only cell is one more value of its column, and no note or section."""
+        for position, (column, usual) in enumerate(zip(table.columns, self._types, strict=True)):
+            value = cells[column.number - 1] if column.number <= len(cells) else None
+            if is_empty(value):
+                continue
+            found = shape(value)
+            if found != usual:
+                return False
+            # Words in the first column may be a section's name; elsewhere, or known ones, are values.
+            return found != TEXT or position > 0 or value in column.sample
+        return False
 
     def _heads_another(self) -> bool:
         """Whether one of the next rows is a header: what stands before it is its title."""

@@ -248,6 +248,22 @@ def test_a_table_without_a_header_is_mapped_by_what_values_surely_say(tmp_path: 
     assert len(rows(folder)) == 12
 
 
+def test_a_row_of_one_value_is_a_row_and_a_section_is_none(tmp_path: Path) -> None:
+    lines = (
+        "Invoice no;Invoice date;Amount\nA-1;25.03.2024;1,50\n;26.03.2024;\nNorth region\n"
+        "A-2;27.03.2024;2,50\n;;3,50\nA-3;28.03.2024;4,50\n"
+    )
+    report, folder = from_csv(tmp_path, lines)
+    assert [(row["number"], row["day"], row["amount"]) for row in rows(folder)] == [
+        ("A-1", "2024-03-25", 1.5),
+        (None, "2024-03-26", None),
+        ("A-2", "2024-03-27", 2.5),
+        (None, None, 3.5),
+        ("A-3", "2024-03-28", 4.5),
+    ]
+    assert [(each["row"], each["kind"]) for each in tables(report)[0]["skipped"]] == [(4, "note")]
+
+
 def test_ties_are_reported_and_not_mapped(tmp_path: Path) -> None:
     report, _ = from_csv(tmp_path, "Invoice no,Amount,Amount\nA,1,2\nB,3,4\n")
     mapping = tables(report)[0]["mapping"]
