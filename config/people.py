@@ -12,6 +12,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from config.models import LoginFailure, SocketTicket
@@ -271,7 +272,12 @@ def _check_admin(by: User) -> None:
 
 
 def _locked(user: User) -> User:
-    return User.objects.select_for_update().get(pk=user.pk)
+    # With all admins, in one order: two who demote each other at once would else wait for each other.
+    rows = User.objects.select_for_update().filter(Q(pk=user.pk) | Q(is_superuser=True))
+    found = {each.pk: each for each in rows.order_by("pk")}
+    if user.pk not in found:
+        raise User.DoesNotExist(f"There is no user {user.pk}.")
+    return found[user.pk]
 
 
 def _held_role(user: User) -> Role | None:
@@ -281,8 +287,8 @@ def _held_role(user: User) -> Role | None:
 
 
 def _keep_an_admin(user: User) -> None:
-    # All of them are locked: two admins who demote each other at once do not both succeed.
-    admins = User.objects.select_for_update().filter(is_superuser=True, is_active=True)
+    # `_locked` holds all of them: two admins who demote each other at once do not both succeed.
+    admins = User.objects.filter(is_superuser=True, is_active=True)
     if not [each for each in admins if each.pk != user.pk]:
         raise LastAdmin(LastAdmin.__doc__)
 
