@@ -6,6 +6,7 @@ import urllib.request
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
@@ -16,6 +17,8 @@ from jobs.models import Status
 from tests.documents import samples
 from tests.documents.conftest import Store
 from tests.fixtures.jobs import RunJob
+
+pytestmark = pytest.mark.usefixtures("empty_storage")
 
 
 def test_on_s3_a_document_is_kept_and_served_by_a_signed_address(

@@ -23,6 +23,8 @@ from tests.fixtures.database import stored_files
 from tests.fixtures.jobs import RunJob
 from tests.jobs.conftest import stored_job
 
+pytestmark = pytest.mark.usefixtures("empty_storage")
+
 
 def _run(*arguments: object) -> str:
     said = io.StringIO()

@@ -24,6 +24,8 @@ from tests.fixtures.database import stored_files
 from tests.fixtures.jobs import RunJob
 from tests.jobs.conftest import stored_artifact, stored_job
 
+pytestmark = pytest.mark.usefixtures("empty_storage")
+
 
 def _old(owner: User, *, days: int, size: int = 0, **fields: Any) -> Job:
     job = stored_job(owner=owner, status=fields.pop("status", "succeeded"), **fields)

@@ -32,6 +32,7 @@ def recorded(
         options=options,
         by=owner,
         run_after=timezone.now() + timedelta(days=1),
+        by_kind=True,
     )
     services.cancel(job=job, by=owner)
     session = RecordingSession.objects.create(
