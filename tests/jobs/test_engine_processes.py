@@ -31,7 +31,8 @@ def until_running(job: Job) -> Job:
 
 
 def until_said(job: Job, type: str = "body.started") -> dict[str, Any]:
-    event = wait_for(lambda: job.events.filter(type=type).first())
+    # A worker may have to start first, beside others that do.
+    event = wait_for(lambda: job.events.filter(type=type).first(), timeout_s=60)
     data: dict[str, Any] = event.data
     return data
 
