@@ -55,12 +55,16 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A piece of running text. `level` is a heading's or a list's depth, from 1."""
+    """A piece of running text. `level` is a heading's or a list's depth, from 1.
+
+    `anchor` is its id in the page that it comes from, for links that jump to it.
+    """
 
     kind: BlockKind
     text: str
     place: Place
     level: int = 0
+    anchor: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,3 +3,11 @@ from django.apps import AppConfig
 
 class IngestionConfig(AppConfig):
     name = "ingestion"
+    verbose_name = "Work"
+
+    def ready(self) -> None:
+        from ingestion.connectors import import_connectors
+        from jobs.registry import import_kinds
+
+        import_connectors()
+        import_kinds("ingestion")

@@ -21,6 +21,7 @@ from documents.models import (
     ExtractionRun,
     Upload,
 )
+from ingestion.models import Chunk, EmbeddingModel, Source, SourceDocument, SourceText
 from jobs.models import (
     Artifact,
     Attempt,
@@ -447,3 +448,61 @@ class CorrectionFactory(factory.django.DjangoModelFactory[Correction]):
     column = "A"
     by = factory.SelfAttribute("run.job.owner")
     at = factory.LazyFunction(timezone.now)
+
+
+class SourceFactory(factory.django.DjangoModelFactory[Source]):
+    """A source that was never synced."""
+
+    class Meta:
+        model = Source
+
+    kind = "website"
+    name = factory.Sequence(lambda n: f"Source {n}")
+    owner = factory.SubFactory(UserFactory)
+    created_at = factory.LazyFunction(timezone.now)
+    updated_at = factory.LazyFunction(timezone.now)
+
+
+class SourceDocumentFactory(factory.django.DjangoModelFactory[SourceDocument]):
+    """The row alone: nothing of it was fetched."""
+
+    class Meta:
+        model = SourceDocument
+
+    source = factory.SubFactory(SourceFactory)
+    key = factory.Sequence(lambda n: f"http://127.0.0.1/page{n}")
+    kind = "page"
+    created_at = factory.LazyFunction(timezone.now)
+
+
+class SourceTextFactory(factory.django.DjangoModelFactory[SourceText]):
+    class Meta:
+        model = SourceText
+
+    document = factory.SubFactory(SourceDocumentFactory)
+    text = "Some text."
+
+
+class EmbeddingModelFactory(factory.django.DjangoModelFactory[EmbeddingModel]):
+    class Meta:
+        model = EmbeddingModel
+
+    name = factory.Sequence(lambda n: f"model-{n}")
+    dimension = 4
+    created_at = factory.LazyFunction(timezone.now)
+
+
+class ChunkFactory(factory.django.DjangoModelFactory[Chunk]):
+    """The row alone: its document's whole text is not kept."""
+
+    class Meta:
+        model = Chunk
+
+    document = factory.SubFactory(SourceDocumentFactory)
+    source = factory.SelfAttribute("document.source")
+    position = factory.Sequence(lambda n: n)
+    text = "Some text."
+    start = 0
+    end = 10
+    tokens = 2
+    digest = factory.Sequence(lambda n: f"{n:064}")

@@ -1,0 +1,1 @@
+"""One module a kind of job; each registers itself when it is imported."""
