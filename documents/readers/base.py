@@ -149,10 +149,12 @@ class StructureBuilder:
         level: int = 0,
         bbox: tuple[float, float, float, float] | None = None,
         page: int | None = None,
+        anchor: str = "",
     ) -> None:
         """A block of text that `raw` has appended already; on the page that is open, or `page`."""
         place = Place(start=start, end=start + len(text), page=page or self._page, bbox=bbox)
-        self._blocks.append(Block(kind=kind, text=text, place=place, level=level))
+        block = Block(kind=kind, text=text, place=place, level=level, anchor=anchor)
+        self._blocks.append(block)
 
     def block(
         self,
@@ -161,6 +163,7 @@ class StructureBuilder:
         *,
         level: int = 0,
         bbox: tuple[float, float, float, float] | None = None,
+        anchor: str = "",
     ) -> None:
         """Append a block and a line end; one without text is left out."""
         text = tidy(text).strip("\n ")
@@ -168,7 +171,7 @@ class StructureBuilder:
             return
         self._check(len(text))
         start, _ = self._text.add(text, then="\n")
-        self.block_within(kind, text, start, level=level, bbox=bbox)
+        self.block_within(kind, text, start, level=level, bbox=bbox, anchor=anchor)
 
     def table(
         self,

@@ -1,0 +1,1 @@
+"""Jira: issues, comments and attachments of Cloud, Server and Data Center."""
