@@ -1,12 +1,14 @@
 """What one transaction adds to the records of attempts and events, written in two statements."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from jobs import events
@@ -14,8 +16,8 @@ from jobs.models import Attempt, Job
 from jobs.queue.clock import now_sql
 
 
-class _Prepared:
-    """A cursor of PostgreSQL whose statements are planned once per connection, not once per use.
+class _OfPostgres:
+    """A cursor whose statements are planned once per connection, not once per use.
 
     Django's own binds on the client, and the server plans anew each time: a third of a claim's cost.
     """
@@ -33,13 +35,32 @@ class _Prepared:
         return self._cursor.fetchall()
 
 
+class _OfSQLite:
+    """The driver's own cursor: Django's rewrites each statement's placeholders at each use."""
+
+    def __init__(self, wrapper: BaseDatabaseWrapper) -> None:
+        self._wrapper = wrapper
+        self._cursor: sqlite3.Cursor = wrapper.connection.cursor(sqlite3.Cursor)
+
+    def execute(self, sql: str, params: Sequence[Any]) -> None:
+        with self._wrapper.wrap_database_errors:
+            self._cursor.execute(_with_question_marks(sql), params)
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self._cursor.fetchall()
+
+
+@lru_cache(maxsize=512)
+def _with_question_marks(sql: str) -> str:
+    return sql.replace("%s", "?").replace("%%", "%")
+
+
 @contextmanager
 def ledger() -> Iterator["Ledger"]:
     """A transaction with a ledger, written before it commits."""
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic():
         wrapper = connections[DEFAULT_DB_ALIAS]
-        of_engine = _Prepared(wrapper) if wrapper.vendor == "postgresql" else cursor
-        opened = Ledger(of_engine)
+        opened = Ledger((_OfPostgres if wrapper.vendor == "postgresql" else _OfSQLite)(wrapper))
         yield opened
         opened.write()
 
