@@ -160,23 +160,19 @@ def _set_up(options: argparse.Namespace) -> None:
 
     if Job.objects.count() != options.jobs:
         _fill(options.jobs)
+    _user("viewer1", "viewer")
 
 
 def _fill(count: int) -> None:
-    from django.contrib.auth.models import User
     from django.db import connection
 
     from jobs import search_index
-    from jobs.access import Role
     from jobs.models import Job
-    from jobs.roles import put_in
 
     began = time.monotonic()
-    users = {}
-    for name, role in (("root", Role.ADMIN), *((f"operator{n}", Role.OPERATOR) for n in range(5))):
-        user, _ = User.objects.get_or_create(username=name)
-        put_in(user=user, role=role)
-        users[name] = user.pk
+    users = {"root": _user("root", "admin")}
+    for name in (f"operator{n}" for n in range(5)):
+        users[name] = _user(name, "operator")
     table = Job._meta.db_table
     # Columns that came later: their defaults.
     later = [f for f in Job._meta.concrete_fields if f.column not in COLUMNS and not f.null]
@@ -205,9 +201,21 @@ def _fill(count: int) -> None:
     print(f"{count:,} jobs in {time.monotonic() - began:.0f} s", file=sys.stderr)
     began = time.monotonic()
     search_index.rebuild(connection)
-    with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM ANALYZE")  # as its autovacuum does
     print(f"indexed for search in {time.monotonic() - began:.0f} s", file=sys.stderr)
+
+
+def _user(name: str, role: str) -> int:
+    from django.contrib.auth.models import User
+
+    from jobs.access import Role
+    from jobs.roles import put_in
+
+    user, _ = User.objects.get_or_create(username=name)
+    put_in(user=user, role=Role(role))
+    return user.pk
 
 
 def _rows(count: int, owners: list[int]) -> Iterator[tuple[Any, ...]]:
@@ -324,7 +332,8 @@ def _pages() -> list[Page]:
         "api: summary": "/api/jobs/summary",
     }
     pages = []
-    for who in ("root", "operator1"):
+    # Who owns a sixth of the jobs, who sees all, and who sees the few that are shared.
+    for who in ("root", "operator1", "viewer1"):
         pages += [Page(f"{name} ({who})", who, lambda url=url: url) for name, url in fixed.items()]  # type: ignore[misc]
     pages.append(Page("console: page 20,000 (root)", "root", deep))
     pages.append(Page("api: the last page (root)", "root", lambda: f"/api/jobs?cursor={cursor()}"))

@@ -14,6 +14,7 @@ from jobs import dashboard as start_page
 from jobs.events import job_dto
 from jobs.models import Job
 from jobs.preferences import Preferences, of_request
+from jobs.sight import first_rows
 
 
 def theme(request: HttpRequest) -> str | None:
@@ -37,13 +38,13 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The start page: figures, the newest jobs, and what to do next while there are none."""
     # The cursor before the rows: what happens in between arrives over the socket.
     cursor = str(feed.read_now())
-    jobs = Job.objects.visible_to(request.user).select_related("owner")[:12]
+    jobs = Job.objects.visible_to(request.user).prefetch_related("owner")
     return {
         **context,
         "title": "Dashboard",
         "cursor": cursor,
         "overview": start_page.overview(request.user, now=timezone.now()),
-        "recent": [job_dto(job) for job in jobs],
+        "recent": [job_dto(job) for job in first_rows(jobs, ["-id"], 12)],
         "new_recording_url": console.recording_url() if access.may_do(request.user) else None,
         "new_job_url": reverse("admin:jobs_job_new") if access.may_do(request.user) else None,
         "reason_words": console.known_reasons(),

@@ -17,6 +17,7 @@ from jobs.deep_pages import CappedPaginator as CappedPaginator
 from jobs.models import Job, Status, Worker
 from jobs.reasons import Reason
 from jobs.registry import all_kinds
+from jobs.sight import count_up_to
 
 # A worker that was not seen for this long is not counted as alive.
 ALIVE_S = 30
@@ -122,7 +123,7 @@ def clock(span: timedelta) -> str:
 
 def capped_count(rows: QuerySet[Any]) -> str:
     """How many rows there are, in words once there are more than the cap."""
-    found = rows.order_by()[: CAP + 1].count()
+    found = count_up_to(rows, CAP + 1)
     return f"{CAP:,}+" if found > CAP else f"{found:,}"
 
 

@@ -7,18 +7,20 @@ without spaces (Chinese, Japanese, Thai…) a word of the query is found anywher
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import BooleanField
+from django.db.models import BooleanField, UUIDField, Value
 from django.db.models.expressions import RawSQL
 
 from jobs import access
 from jobs.events import storable_text
 from jobs.models import JobQuerySet
 from jobs.search_index import UNSPACED
+from jobs.sight import CHOSEN, DRIVING_ID
 
 # As far as a query looks that matches more than this: see `Matches.limited`.
 CAP = 10_000
@@ -27,7 +29,10 @@ MAX_CHARS = 200
 
 @dataclass(frozen=True)
 class Matches:
-    """Jobs that match. `limited`: only the newest `CAP` matches (of those one may see) are in it."""
+    """Jobs that match. `limited`: only the newest `CAP` matches (of those one may see) are in it.
+
+    They are of those that have the words whole, where these alone are more than `CAP`.
+    """
 
     jobs: JobQuerySet
     limited: bool = False
@@ -58,7 +63,15 @@ def tagged(jobs: JobQuerySet, tag: str) -> JobQuerySet:
     rows = "SELECT job_id FROM jobs_jobtag WHERE tag = %s"
     if _count(f"{rows} LIMIT {CAP + 1}", [tag]) <= CAP:
         return _among(jobs, rows, [tag])
-    # So many that one soon meets them on the way through the newest jobs.
+    if DRIVING_ID not in jobs.query.annotations:
+        # By way of the tags, which have an order too: the newest jobs may all be without it.
+        driven = jobs.extra(  # no relation of a model leads there
+            tables=["jobs_jobtag"],
+            where=["jobs_jobtag.tag = %s", "jobs_jobtag.job_id = jobs_job.id"],
+            params=[tag],
+        )
+        key = RawSQL("jobs_jobtag.job_id", [], output_field=UUIDField())
+        return driven.alias(**{DRIVING_ID: key})
     return _where(
         jobs,
         "EXISTS (SELECT 1 FROM jobs_jobtag t WHERE t.tag = %s AND t.job_id = jobs_job.id)",
@@ -82,16 +95,25 @@ def _in_sqlite(jobs: JobQuerySet, words: list[str], by: Any) -> Matches:
         spaced = "".join(f" {char} " if _unspaced(char) else char for char in word)
         quoted = spaced.replace('"', " ")
         phrases.append(f'"{quoted}"*' if _begins(word) else f'"{quoted}"')
-    query = f"{{name error}} : ({' AND '.join(phrases)})"
-    if not access.is_admin(by):
-        query += f' AND {{scope}} : ("o{by.pk}" OR "shared")'
-    rows = (
-        "SELECT job_id FROM (SELECT kept.job_id FROM jobs_jobsearch_text "
-        "JOIN jobs_jobsearch kept ON kept.id = jobs_jobsearch_text.rowid "
-        "WHERE jobs_jobsearch_text MATCH %s ORDER BY jobs_jobsearch_text.rowid DESC LIMIT {})"
-    )
-    limited = _count(rows.format(CAP + 1), [query]) > CAP
-    return Matches(_among(jobs, rows.format(CAP), [query]), limited)
+    scope = "" if access.is_admin(by) else f' AND {{scope}} : ("o{by.pk}" OR "shared")'
+    ids: list[str] = []
+    # Beginnings cost what all words have that begin so: asked for only where whole words are few.
+    for words_so in dict.fromkeys((tuple(p.removesuffix("*") for p in phrases), tuple(phrases))):
+        query = f"{{name error}} : ({' AND '.join(words_so)}){scope}"
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT kept.job_id FROM jobs_jobsearch_text "
+                "JOIN jobs_jobsearch kept ON kept.id = jobs_jobsearch_text.rowid "
+                "WHERE jobs_jobsearch_text MATCH %s "
+                f"ORDER BY jobs_jobsearch_text.rowid DESC LIMIT {CAP + 1}",
+                [query],
+            )
+            ids = [job_id for (job_id,) in cursor.fetchall()]
+        if len(ids) > CAP:
+            break
+    # Read once: a page needs them for its rows and its count.
+    chosen = "SELECT value FROM json_each(%s)"
+    return Matches(_among(jobs, chosen, [json.dumps(ids[:CAP])]), len(ids) > CAP)
 
 
 def _in_postgres(jobs: JobQuerySet, words: list[str]) -> Matches:
@@ -111,6 +133,7 @@ def _in_postgres(jobs: JobQuerySet, words: list[str]) -> Matches:
 
 
 def _among(jobs: JobQuerySet, rows: str, params: list[Any]) -> JobQuerySet:
+    jobs = jobs.alias(**{CHOSEN: Value(True)})
     if connection.vendor == "postgresql":
         # Read once, then looked up: as a join the planner might walk all jobs instead.
         return _where(jobs, f"jobs_job.id = ANY(ARRAY({rows}))", params)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.db import connection
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from jobs import access, console, registry
-from jobs.models import Job, SavedTab
+from jobs import access, console, registry, search
+from jobs.models import Job, JobQuerySet, SavedTab
 
 PERIODS = {"1h": ("Last hour", 1), "24h": ("Last 24 hours", 24), "7d": ("Last 7 days", 168)}
 
@@ -59,12 +58,7 @@ class TagFilter(_Filter):
         tag = self.value()
         if not tag:
             return queryset
-        if connection.vendor == "postgresql":
-            return queryset.filter(tags__contains=[tag])
-        return queryset.extra(  # no lookup of Django's does this on SQLite
-            where=["EXISTS (SELECT 1 FROM json_each(jobs_job.tags) AS tag WHERE tag.value = %s)"],
-            params=[tag],
-        )
+        return search.tagged(cast(JobQuerySet, queryset), tag)
 
 
 class ReasonFilter(_Filter):

@@ -27,6 +27,11 @@ from jobs.waiting import why_waiting
 
 
 class JobChangeList(ChangeList):
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Job]:
+        # Not joined: a planner might begin with the owners, and sort all jobs of each.
+        found: QuerySet[Job] = super().get_queryset(request, exclude_parameters)
+        return found.prefetch_related("owner")
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         if not self.query and not self.has_active_filters:
@@ -40,7 +45,6 @@ class JobAdmin(JobActions, NewJob, Bulk, ReadOnly):  # type: ignore[misc]  # the
     list_display_links = ("title",)
     list_filter = job_filters.ALL
     list_per_page = 50
-    list_select_related = ("owner",)
     show_full_result_count = False
     sortable_by = ()
     ordering = ("-id",)

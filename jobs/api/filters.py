@@ -88,8 +88,12 @@ def filtered(
         jobs = jobs.filter(created_at__gte=after, id__gte=_first_id(after - _ID_SLACK))
     if before := given.get("createdBefore"):
         jobs = jobs.filter(created_at__lt=before, id__lt=_first_id(before + _ID_SLACK))
-    if order_of(given["ordering"]).column == "finished_at":
+    column = order_of(given["ordering"]).column
+    if column == "finished_at":
         jobs = jobs.filter(finished_at__isnull=False)
+    elif column == "priority":
+        # True of all: without a bound SQLite would sort all jobs, although an index has the order.
+        jobs = jobs.filter(priority__gte=-(2**31))
     if words := given.get("q"):
         return search.matching(jobs, words, by=by)
     return search.Matches(jobs)

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
 from jobs.api.problem import Problem
+from jobs.sight import first_rows, id_of
 
 MAX_CURSOR_CHARS = 2_000
 
@@ -61,11 +62,11 @@ class Order:
     def reversed(self) -> Order:
         return Order(self.column, not self.descending)
 
-    def beyond(self, position: list[Any]) -> Q:
+    def beyond(self, position: list[Any], *, id_column: str = "id") -> Q:
         """The rows that follow the row at `position`."""
         way = "lt" if self.descending else "gt"
         if self.column == "id":
-            return Q(**{f"id__{way}": position[0]})
+            return Q(**{f"{id_column}__{way}": position[0]})
         # The first condition alone lets the index in; the second leaves out the ties before.
         return Q(**{f"{self.column}__{way}e": position[0]}) & (
             Q(**{f"{self.column}__{way}": position[0]})
@@ -101,8 +102,8 @@ def keyset_page(
     backward, position = _read(cursor, order, rows.model) if cursor else (False, None)
     way = order.reversed() if backward else order
     if position is not None:
-        rows = rows.filter(way.beyond(position))
-    found = list(rows.order_by(*way.columns)[: limit + 1])
+        rows = rows.filter(way.beyond(position, id_column=id_of(rows)))
+    found = first_rows(rows, way.columns, limit + 1)
     more = len(found) > limit
     page = found[:limit]
     if backward:

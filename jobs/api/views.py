@@ -44,7 +44,7 @@ def jobs_page(request: Request, jobs: Any) -> Response:
     tags = request.query_params.getlist("tag")
     found = filtered(jobs, given, tags=tags, by=request.user)
     page, links = keyset_page(
-        rows=found.jobs.select_related("owner"),
+        rows=found.jobs.prefetch_related("owner"),
         order=order_of(given["ordering"]),
         limit=given["limit"],
         cursor=given.get("cursor", ""),

@@ -190,7 +190,8 @@ def test_a_search_costs_the_same_however_many_there_are(owner: User) -> None:
         with CaptureQueriesContext(connection) as queries:
             assert found("flow", owner) == {"a flow"}
         costs.append(len(queries))
-    assert costs == [2, 2]
+    # SQLite asks for whole words first, then for beginnings.
+    assert costs == ([3, 3] if connection.vendor == "sqlite" else [2, 2])
 
 
 def test_what_a_migration_took_away_is_mended(owner: User) -> None:
