@@ -50,6 +50,7 @@ def _send(channel: str) -> None:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_notify(%s, '')", [channel])
     except (DatabaseError, redis.RedisError):
+        _sent_at.pop(channel, None)  # nobody heard of it, so the next one has to be sent
         log.warning("The wake-up hint on %s was not sent; readers poll.", channel, exc_info=True)
 
 
@@ -99,10 +100,18 @@ class _Echo:
     def __init__(self) -> None:
         self._due_at: float | None = None
 
-    def limit(self, timeout_s: float) -> float:
-        if self._due_at is None:
-            return timeout_s
-        return max(0.0, min(timeout_s, self._due_at - time.monotonic()))
+    def until(self, deadline: float) -> float:
+        """Seconds to listen for, up to `deadline` or the echo."""
+        due_at = deadline if self._due_at is None else min(deadline, self._due_at)
+        return max(0.0, due_at - time.monotonic())
+
+    def joined(self) -> bool:
+        """Always true: whatever came before is not announced.
+
+        Nor is what is committed just after, by one that sent its hint just before; and Redis may
+        still have to read that somebody listens. The echo sees that.
+        """
+        return self.heard(True)
 
     def heard(self, hint: bool) -> bool:
         if hint:
@@ -180,13 +189,19 @@ class _Postgres:
         self._connection: psycopg.Connection[Any] | None = None
 
     def wait(self, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
         try:
             if self._connection is None:
                 self._connection = psycopg.connect(**_postgres_params(), autocommit=True)
                 self._connection.execute(f"LISTEN {self._channel}")
-                return True  # whatever came before is not announced
-            notifies = self._connection.notifies(timeout=self._echo.limit(timeout_s), stop_after=1)
-            return self._echo.heard(any(True for _ in notifies))
+                return self._echo.joined()
+            while True:
+                left_s = self._echo.until(deadline)
+                notifies = self._connection.notifies(timeout=left_s, stop_after=1)
+                if self._echo.heard(any(True for _ in notifies)):
+                    return True
+                if time.monotonic() >= deadline:
+                    return False
         except psycopg.OperationalError:
             log.warning("Lost the connection that listens on %s; polling.", self._channel)
             self.close()
@@ -206,18 +221,22 @@ class _AsyncPostgres:
         self._connection: psycopg.AsyncConnection[Any] | None = None
 
     async def wait(self, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
         try:
             if self._connection is None:
                 params = _postgres_params()
                 self._connection = await psycopg.AsyncConnection.connect(**params, autocommit=True)
                 await self._connection.execute(f"LISTEN {self._channel}")
-                return True
-            hint = False
-            async for _ in self._connection.notifies(
-                timeout=self._echo.limit(timeout_s), stop_after=1
-            ):
-                hint = True
-            return self._echo.heard(hint)
+                return self._echo.joined()
+            while True:
+                hint = False
+                left_s = self._echo.until(deadline)
+                async for _ in self._connection.notifies(timeout=left_s, stop_after=1):
+                    hint = True
+                if self._echo.heard(hint):
+                    return True
+                if time.monotonic() >= deadline:
+                    return False
         except psycopg.OperationalError:
             log.warning("Lost the connection that listens on %s; polling.", self._channel)
             await self.close()
@@ -237,14 +256,20 @@ class _Redis:
         self._pubsub: Any = None
 
     def wait(self, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
         try:
             if self._pubsub is None:
                 client: Any = redis.Redis.from_url(settings.REDIS_URL)
                 self._pubsub = client.pubsub(ignore_subscribe_messages=True)
                 self._pubsub.subscribe(self._channel)
-                return True
-            message = self._pubsub.get_message(timeout=self._echo.limit(timeout_s))
-            return self._echo.heard(message is not None)
+                return self._echo.joined()
+            # Nothing is also the answer to what is no message, such as the word that one listens.
+            while True:
+                message = self._pubsub.get_message(timeout=self._echo.until(deadline))
+                if self._echo.heard(message is not None):
+                    return True
+                if time.monotonic() >= deadline:
+                    return False
         except redis.RedisError:
             log.warning("Lost Redis, which carries the hints on %s; polling.", self._channel)
             self.close()
@@ -265,14 +290,19 @@ class _AsyncRedis:
         self._pubsub: Any = None
 
     async def wait(self, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
         try:
             if self._pubsub is None:
                 self._client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
                 self._pubsub = self._client.pubsub(ignore_subscribe_messages=True)
                 await self._pubsub.subscribe(self._channel)
-                return True
-            message = await self._pubsub.get_message(timeout=self._echo.limit(timeout_s))
-            return self._echo.heard(message is not None)
+                return self._echo.joined()
+            while True:
+                message = await self._pubsub.get_message(timeout=self._echo.until(deadline))
+                if self._echo.heard(message is not None):
+                    return True
+                if time.monotonic() >= deadline:
+                    return False
         except redis.RedisError:
             log.warning("Lost Redis, which carries the hints on %s; polling.", self._channel)
             await self.close()

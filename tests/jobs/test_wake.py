@@ -75,6 +75,37 @@ def test_an_event_loop_hears_a_commit(carrier: str, owner: User) -> None:
     assert 0.05 < asyncio.run(_hears(owner)) < 1.5
 
 
+def silent(owner: User) -> None:
+    """Submit a job whose sender just gave a hint, and therefore gives none now."""
+    for channel in (wake.QUEUE, wake.EVENTS):
+        wake._sent_at[channel] = time.monotonic() + 60
+    elsewhere(lambda: submit(owner), after_s=0).join()
+    wake._sent_at.clear()
+
+
+def test_a_listener_that_joins_just_after_a_hint_misses_nothing(carrier: str, owner: User) -> None:
+    listener = wake.listen(wake.QUEUE)
+    if isinstance(listener, wake._Postgres | wake._Redis):
+        assert listener.wait(5) is True
+    silent(owner)
+    assert listener.wait(5) is True
+    listener.close()
+
+
+def test_an_event_loop_that_joins_just_after_a_hint_misses_nothing(
+    carrier: str, owner: User
+) -> None:
+    async def joins() -> None:
+        listener = wake.listen_async(wake.EVENTS)
+        if not isinstance(listener, wake._AsyncDataVersion):
+            assert await listener.wait(5) is True
+        await asyncio.to_thread(silent, owner)
+        assert await listener.wait(5) is True
+        await listener.close()
+
+    asyncio.run(joins())
+
+
 def test_nothing_is_heard_of_what_was_rolled_back(carrier: str, owner: User) -> None:
     listener = drained(wake.listen(wake.QUEUE))
 
