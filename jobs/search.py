@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import connection
@@ -71,7 +71,7 @@ def tagged(jobs: JobQuerySet, tag: str) -> JobQuerySet:
             params=[tag],
         )
         key = RawSQL("jobs_jobtag.job_id", [], output_field=UUIDField())
-        return driven.alias(**{DRIVING_ID: key})
+        return cast(JobQuerySet, driven.alias(**{DRIVING_ID: key}))
     return _where(
         jobs,
         "EXISTS (SELECT 1 FROM jobs_jobtag t WHERE t.tag = %s AND t.job_id = jobs_job.id)",

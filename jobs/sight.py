@@ -22,7 +22,7 @@ CHOSEN = "chosen_ids"
 SORTED = 10_000
 
 
-class InSight(ExpressionWrapper):
+class InSight(ExpressionWrapper):  # type: ignore[type-arg]  # not generic at run time
     """The condition "owned by this user, or shared"; `halves` finds it again in a query."""
 
     def __init__(self, owner_id: Any) -> None:
