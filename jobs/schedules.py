@@ -81,7 +81,9 @@ def save(
     if not 1 <= missed_most <= MISSED_MOST_MAX:
         checks.refuse("missedMost", f"A whole number from 1 to {MISSED_MOST_MAX}.")
     _check_times(checks, cron_expression, time_zone, now)
-    cleaned = _checked_work(checks, kind, preset, options or {}, schedule)
+    cleaned = _checked_work(
+        checks, kind, preset, options or {}, schedule, schedule.owner if schedule else by
+    )
     namesakes = Schedule.objects.filter(name=name)
     if schedule is not None:
         namesakes = namesakes.exclude(pk=schedule.pk)
@@ -124,7 +126,12 @@ def _check_times(checks: Checks, expression: str, time_zone: str, now: Any) -> N
 
 
 def _checked_work(
-    checks: Checks, kind: str, preset: str, options: Mapping[str, Any], schedule: Schedule | None
+    checks: Checks,
+    kind: str,
+    preset: str,
+    options: Mapping[str, Any],
+    schedule: Schedule | None,
+    owner: Any,
 ) -> dict[str, Any]:
     """The options as they are stored. They are checked together with the preset's, as a run is."""
     try:
@@ -136,15 +143,19 @@ def _checked_work(
         checks.refuse("kind", f"{kind} needs more than options: {spec.submit_by}")
         return {}
     base: Mapping[str, Any] = {}
+    found = None
     if preset:
         try:
-            base = presets.named(kind=kind, name=preset).options
+            found = presets.named(kind=kind, name=preset)
         except UnknownPreset as error:
             checks.refuse("preset", str(error))
             return {}
+        base = found.options
     before = schedule.options if schedule is not None and schedule.kind == kind else {}
     given = spelled_inside(spec.options, options)
     given = {field: unmasked(value, before=before.get(field)) for field, value in given.items()}
+    if found is not None:
+        presets.check_secrets(preset=found, given=given, by=owner)
     spec.clean({**base, **given})
     return clean_options(spec.options, given, partial=True)
 
@@ -292,12 +303,16 @@ def problem_of(schedule: Schedule) -> str:
     if spec.submit_by:
         return f"{schedule.kind} needs more than options: {spec.submit_by}"
     base: Mapping[str, Any] = {}
+    found = None
     if schedule.preset:
         try:
-            base = presets.named(kind=schedule.kind, name=schedule.preset).options
+            found = presets.named(kind=schedule.kind, name=schedule.preset)
         except UnknownPreset as error:
             return str(error)
+        base = found.options
     try:
+        if found is not None:
+            presets.check_secrets(preset=found, given=schedule.options, by=owner)
         spec.clean({**base, **schedule.options})
     except InvalidOptions as error:
         said = "; ".join(f"{name}: {_first(text)}" for name, text in error.errors.items())

@@ -14,13 +14,13 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
-from rest_framework.fields import empty
 
 from jobs import access, policies, registry, services
 from jobs.admin.metadata_form import MetadataForm
+from jobs.admin.option_field import about, defaults_of, kind_groups
 from jobs.admin.option_form import OptionForm
 from jobs.models import Preset
-from jobs.options import camel, default_of, masked_wire, spelled_inside
+from jobs.options import masked_wire, spelled_inside
 from jobs.registry import Kind
 from jobs.services.describing import submit_page
 
@@ -35,7 +35,9 @@ class NewJob:
         access.check_may_do(by=request.user)
         name = str(request.POST.get("kind") or request.GET.get("kind") or "")
         if not name:
-            return self._new_page(request, "pick", {"title": "New job", "groups": _groups()})
+            return self._new_page(
+                request, "pick", {"title": "New job", "groups": kind_groups(_url_of)}
+            )
         try:
             kind = registry.get(name)
         except registry.UnknownKind as error:
@@ -51,7 +53,7 @@ class NewJob:
         posted = request.POST
         presets = {preset.name: preset for preset in Preset.objects.filter(kind=kind.name)}
         chosen = presets.get(str(posted.get("preset") or request.GET.get("preset") or ""))
-        defaults = _defaults(kind)
+        defaults = defaults_of(kind)
         base = {**defaults, **(masked_wire(chosen.options) if chosen else {})}
         details = MetadataForm(priority=policies.of(kind).priority)
         form = OptionForm(kind.options, base=base)
@@ -75,7 +77,7 @@ class NewJob:
         context = {
             "title": kind.label,
             "kind": kind,
-            "about": _about(kind),
+            "about": about(kind),
             "form": form,
             "details": details,
             "presets": list(presets.values()),
@@ -175,27 +177,10 @@ class NewJob:
         return TemplateResponse(request, f"admin/jobs/job/{name}.html", whole, status=status)
 
 
-def _about(kind: Kind) -> str:
-    """What it does, in a sentence; nothing where its label says just that."""
-    words = (kind.run.__doc__ or "").strip().partition("\n")[0]
-    return "" if words.rstrip(".") == kind.label else words
-
-
-def _groups() -> list[tuple[str, list[dict[str, Any]]]]:
-    """The kinds by the part that brings them."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for kind in registry.all_kinds():
-        head = kind.name.partition(".")[0].replace("_", " ").capitalize()
-        page = submit_page(kind) if kind.submit_by else ""
-        groups.setdefault(head, []).append(
-            {
-                "kind": kind,
-                "about": _about(kind),
-                "url": page or f"{reverse('admin:jobs_job_new')}?kind={kind.name}",
-                "closed": bool(kind.submit_by and not page),
-            }
-        )
-    return list(groups.items())
+def _url_of(kind: Kind) -> str:
+    if kind.submit_by:
+        return submit_page(kind) or ""
+    return f"{reverse('admin:jobs_job_new')}?kind={kind.name}"
 
 
 def _check(kind: Kind, form: OptionForm, preset: Preset | None, options: Mapping[str, Any]) -> None:
@@ -204,8 +189,3 @@ def _check(kind: Kind, form: OptionForm, preset: Preset | None, options: Mapping
         kind.clean({**(preset.options if preset else {}), **given})
     except services.InvalidOptions as error:
         form.refuse(error.errors)
-
-
-def _defaults(kind: Kind) -> dict[str, Any]:
-    found = {camel(name): default_of(field) for name, field in kind.options().fields.items()}
-    return {name: value for name, value in found.items() if value is not empty}

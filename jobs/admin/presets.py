@@ -8,20 +8,17 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
-from unfold.widgets import (
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextareaWidget,
-    UnfoldAdminTextInputWidget,
-)
+from unfold.widgets import UnfoldAdminTextInputWidget
 
-from jobs import access, console, registry, services
+from jobs import access, console, services
 from jobs.admin.base import Empty
+from jobs.admin.option_field import OptionsField, defaults_of, is_kind, kind_groups, kind_of
 from jobs.models import Preset
-from jobs.option_schema import FormField, form_fields
 from jobs.options import masked_wire
 from jobs.services.presets import DESCRIPTION_MAX, NAME_MAX, checked_preset
 
@@ -29,12 +26,7 @@ from jobs.services.presets import DESCRIPTION_MAX, NAME_MAX, checked_preset
 class PresetForm(forms.ModelForm):  # type: ignore[type-arg]
     """Fields as people write them; the verb judges them, here and when saving."""
 
-    kind = forms.ChoiceField(
-        choices=lambda: [
-            (kind.name, f"{kind.name}: {kind.label}") for kind in registry.all_kinds()
-        ],
-        widget=UnfoldAdminSelectWidget,
-    )
+    kind = forms.CharField(widget=UnfoldAdminTextInputWidget(attrs={"readonly": True}))
     name = forms.CharField(
         max_length=NAME_MAX,
         widget=UnfoldAdminTextInputWidget,
@@ -43,14 +35,7 @@ class PresetForm(forms.ModelForm):  # type: ignore[type-arg]
     description = forms.CharField(
         required=False, max_length=DESCRIPTION_MAX, widget=UnfoldAdminTextInputWidget
     )
-    options = forms.JSONField(
-        required=False,
-        initial=dict,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 8, "spellcheck": "false"}),
-        help_text='JSON, such as {"timeoutS": 60}: only the options that the preset sets; the rest '
-        "comes from the submission or the kind. Secrets are shown as dots; leave the dots to keep "
-        "them. Whoever may submit jobs can use a preset's secrets, and nobody can read them.",
-    )
+    options = forms.Field(required=False)
 
     class Meta:
         model = Preset
@@ -58,22 +43,35 @@ class PresetForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.pk:
-            self.initial["options"] = masked_wire(self.instance.options)
-            self.fields["kind"].disabled = True
+        adding = self.instance._state.adding
+        self.fields["kind"].disabled = not adding
+        kind = kind_of(self)
+        if kind is None:
+            del self.fields["options"]
+            return
+        stored = {} if adding else masked_wire(self.instance.options)
+        self.fields["options"] = OptionsField(
+            kind,
+            below=defaults_of(kind),
+            stored=stored,
+            help_text="Only what differs from the kind's own is set by the preset; the rest comes "
+            "from the submission. Its secrets go only with its addresses and texts: whoever is "
+            "neither its maker nor an admin cannot change these and still use them.",
+        )
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or self.cleaned_data
         if self.errors:
             return values
         try:
-            checked_preset(**self.verb_arguments())
+            checked_preset(by=self.by, **self.verb_arguments())
         except services.InvalidFields as error:
             for name, said in error.errors.items():
                 self.add_error(name if name in self.fields else None, said)
         except services.InvalidOptions as error:
-            for name, said in error.errors.items():
-                self.add_error("options", f"{name}: {console_text(said)}")
+            self.add_error(
+                "options", cast(OptionsField, self.fields["options"]).refuse(error.errors)
+            )
         return values
 
     def _post_clean(self) -> None:
@@ -81,17 +79,10 @@ class PresetForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def verb_arguments(self) -> dict[str, Any]:
         stored = Preset.objects.get(pk=self.instance.pk) if self.instance.pk else None
-        values = {name: self.cleaned_data[name] for name in PresetForm.Meta.fields}
+        values = {name: self.cleaned_data.get(name) for name in PresetForm.Meta.fields}
         return {**values, "options": values["options"] or {}, "preset": stored}
 
-
-def console_text(said: Any) -> str:
-    """An error of nested options as one line."""
-    if isinstance(said, dict):
-        return "; ".join(f"{name}: {console_text(inner)}" for name, inner in said.items())
-    if isinstance(said, list):
-        return " ".join(console_text(inner) for inner in said)
-    return str(said)
+    by: User | None = None
 
 
 @admin.register(Preset)
@@ -111,14 +102,25 @@ class PresetAdmin(ModelAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     ordering = ("kind", "name", "id")
-    readonly_fields = ("known_options",)
     fieldsets = (
-        (None, {"fields": ("kind", "name", "description", "options")}),
-        ("What this kind takes", {"fields": ("known_options",)}),
+        (None, {"fields": ("kind", "name", "description")}),
+        ("Options", {"fields": ("options",)}),
     )
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fieldsets if obj else self.fieldsets[:1]
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The kind first: what there is to fill in depends on it."""
+        name = str(request.POST.get("kind") or request.GET.get("kind") or "")
+        if self.has_add_permission(request) and not is_kind(name):
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": "New preset: of which kind?",
+                "groups": kind_groups(lambda kind: f"{request.path}?kind={kind.name}"),
+            }
+            return TemplateResponse(request, "admin/jobs/job/pick.html", context)
+        return super().add_view(request, form_url, extra_context)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return access.may_see(request.user)
@@ -134,6 +136,12 @@ class PresetAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return access.may_do(request.user)
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        base = super().get_form(request, obj, change, **kwargs)
+        return type(base.__name__, (base,), {"by": cast(User, request.user)})
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         saved = services.save_preset(by=cast(User, request.user), **form.verb_arguments())
@@ -157,28 +165,3 @@ class PresetAdmin(ModelAdmin):
     @admin.display(description="Changed")
     def updated(self, preset: Preset) -> SafeString:
         return console.when(preset.updated_at)
-
-    @admin.display(description="Options")
-    def known_options(self, preset: Preset) -> SafeString:
-        try:
-            declared = registry.get(preset.kind).options
-        except registry.UnknownKind:
-            return SafeString("This installation does not know this kind any more.")
-        rows = [
-            format_html("<li><code>{}</code> {}</li>", *_line(f)) for f in form_fields(declared)
-        ]
-        return format_html("<ul>{}</ul>", SafeString("".join(rows)))
-
-
-def _line(option: FormField) -> tuple[str, str]:
-    said = [option.type]
-    if option.choices:
-        shown = [str(value) for value, _ in option.choices]
-        said.append(f"one of {', '.join(shown[:8])}{' …' if len(shown) > 8 else ''}")
-    if option.minimum is not None or option.maximum is not None:
-        said.append(f"{option.minimum} to {option.maximum}")
-    if option.secret:
-        said.append("secret")
-    if option.help:
-        said.append(option.help)
-    return option.name, " · ".join(said)

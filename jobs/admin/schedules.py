@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet, Value
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -20,14 +22,14 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
-    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
-from jobs import access, console, cron, registry, schedules
+from jobs import access, console, cron, schedules
 from jobs.admin.base import Empty
+from jobs.admin.option_field import OptionsField, defaults_of, is_kind, kind_groups, kind_of
 from jobs.admin.schedule_page import VERBS, now_card, run_line, standing, verbs_of
-from jobs.models import Schedule
+from jobs.models import Preset, Schedule
 from jobs.options import masked_wire
 from jobs.registry import InvalidOptions
 from jobs.services.refusals import ActionRefused, InvalidFields
@@ -35,30 +37,18 @@ from jobs.services.refusals import ActionRefused, InvalidFields
 FIELD_OF = {"timeZone": "time_zone", "missedMost": "missed_most"}
 
 
-def _kinds() -> list[tuple[str, str]]:
-    return [
-        (kind.name, f"{kind.name}: {kind.label}")
-        for kind in registry.all_kinds()
-        if not kind.submit_by
-    ]
-
-
 class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
     """Fields as people write them; `jobs.schedules.save` judges them, here and when saving."""
 
-    kind = forms.ChoiceField(choices=_kinds, widget=UnfoldAdminSelectWidget)
-    preset = forms.CharField(
+    kind = forms.CharField(widget=UnfoldAdminTextInputWidget(attrs={"readonly": True}))
+    preset = forms.ChoiceField(
         required=False,
-        widget=UnfoldAdminTextInputWidget,
-        help_text="Name of one of the kind's presets; its options are taken when a run is due.",
+        widget=UnfoldAdminSelectWidget,
+        help_text="Its options are taken when a run is due, where none is set below. Save once to "
+        "see what another preset has.",
     )
-    options = forms.JSONField(
-        required=False,
-        initial=dict,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 5}),
-        help_text="JSON, such as {}. These win over the preset's. Secrets are shown as dots; leave "
-        "the dots to keep them.",
-    )
+    options = forms.Field(required=False)
+    filled = forms.CharField(required=False, widget=forms.HiddenInput)
     tags = forms.CharField(
         required=False, widget=UnfoldAdminTextInputWidget, help_text="With commas between."
     )
@@ -71,7 +61,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Schedule
         fields = (
-            *("name", "kind", "preset", "options", "cron", "time_zone", "overlap"),
+            *("kind", "name", "preset", "options", "cron", "time_zone", "overlap"),
             *("missed", "missed_most", "priority", "tags", "paused"),
         )
         labels = {"missed_most": "Make up for at most", "missed": "Missed times"}
@@ -87,17 +77,31 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         row = self.instance
-        if row.pk and not row._state.adding:
-            self.initial["options"] = masked_wire(row.options)
+        adding = row._state.adding
+        self.fields["kind"].disabled = not adding
+        if not adding:
             self.initial["tags"] = ", ".join(row.tags)
-
-    def clean_options(self) -> dict[str, Any]:
-        given = self.cleaned_data["options"]
-        if given is None or given == "":
-            return {}
-        if not isinstance(given, dict):
-            raise forms.ValidationError("Must be a JSON object, such as {}.")
-        return given
+        kind = kind_of(self)
+        if kind is None:
+            del self.fields["options"]
+            return
+        presets = {each.name: each for each in Preset.objects.filter(kind=kind.name)}
+        now = "" if adding else row.preset
+        names = [now] if now and now not in presets else []
+        self.fields["preset"].choices = [  # type: ignore[attr-defined]
+            ("", "None"),
+            *((name, f"{name} (there is none of this name any more)") for name in names),
+            *((name, name) for name in presets),
+        ]
+        # The preset whose options the inputs show: what was not touched stays its own.
+        shown = presets.get(str(self.data.get("filled", now) or ""))
+        self.initial["filled"] = shown.name if shown else ""
+        self.fields["options"] = OptionsField(
+            kind,
+            below={**defaults_of(kind), **(masked_wire(shown.options) if shown else {})},
+            stored={} if adding else masked_wire(row.options),
+            help_text="What differs from the preset's and the kind's own is set here, and wins.",
+        )
 
     def clean_tags(self) -> list[str]:
         return [tag.strip() for tag in self.cleaned_data["tags"].split(",") if tag.strip()]
@@ -108,14 +112,18 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
     def verb_arguments(self) -> dict[str, Any]:
         values = dict(self.cleaned_data)
         values["cron_expression"] = values.pop("cron")
+        values.pop("filled", None)
+        values["options"] = values.get("options") or {}
         return values
 
-    def refuse(self, errors: dict[str, Any], *, inside: str = "") -> None:
+    def refuse(self, errors: dict[str, Any]) -> None:
         for name, said in errors.items():
-            field = inside or FIELD_OF.get(name, name)
+            field = FIELD_OF.get(name, name)
             lines = said if isinstance(said, list) else [str(said)]
-            text = [f"{name}: {line}" if inside else str(line) for line in lines]
-            self.add_error(field if field in self.fields else None, text)
+            self.add_error(field if field in self.fields else None, [str(line) for line in lines])
+
+    def refuse_options(self, errors: Mapping[str, Any]) -> None:
+        self.add_error("options", cast(OptionsField, self.fields["options"]).refuse(errors))
 
 
 @admin.register(Schedule)
@@ -159,8 +167,9 @@ class ScheduleAdmin(ModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         times = ("cron", "time_zone", "overlap", "missed", "missed_most", "paused")
         return [
-            ("What", {"fields": ("name", "kind", "preset", "options", "priority", "tags")}),
+            ("What", {"fields": ("kind", "name", "preset", "priority", "tags", "filled")}),
             ("When", {"fields": times}),
+            ("Options", {"fields": ("options",)}),
         ]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -197,7 +206,7 @@ class ScheduleAdmin(ModelAdmin):
                 except InvalidFields as error:
                     self.refuse(dict(error.errors))
                 except InvalidOptions as error:
-                    self.refuse(dict(error.errors), inside="options")
+                    self.refuse_options(error.errors)
                 return values
 
         return Judged
@@ -276,6 +285,23 @@ class ScheduleAdmin(ModelAdmin):
         here = reverse("admin:jobs_schedule_change", args=[key])
         from_page = here in request.headers.get("Referer", "")
         return redirect(here if from_page else reverse("admin:jobs_schedule_changelist"))
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The kind first: what there is to fill in depends on it."""
+        name = str(request.POST.get("kind") or request.GET.get("kind") or "")
+        if self.has_add_permission(request) and not is_kind(name):
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": "New schedule: of which kind?",
+                "groups": kind_groups(
+                    lambda kind: None if kind.submit_by else f"{request.path}?kind={kind.name}"
+                ),
+            }
+            return TemplateResponse(request, "admin/jobs/job/pick.html", context)
+        return super().add_view(request, form_url, extra_context)
 
     def change_view(
         self,

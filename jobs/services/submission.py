@@ -72,8 +72,10 @@ def submit(
     )
     given = spelled_inside(spec.options, options)
     if preset is not None:
-        of_preset = presets.named(kind=kind, name=preset).options
+        found = presets.named(kind=kind, name=preset)
+        of_preset = found.options
         shown = {name: unmasked(value, before=of_preset.get(name)) for name, value in given.items()}
+        presets.check_secrets(preset=found, given=shown, by=by)
         given = {**of_preset, **shown}
 
     def make() -> Job:
