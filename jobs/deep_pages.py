@@ -9,7 +9,7 @@ from typing import Any, cast
 from django.core.paginator import EmptyPage, Page, Paginator
 from django.db.models import QuerySet
 
-from jobs.sight import count_up_to, halves, id_of, newest_ids
+from jobs.sight import WALKED, WALKED_CAP, count_up_to, halves, id_of, newest_ids
 
 # Counting stops here: a list of a million rows opens as fast as one of ten.
 CAP = 10_000
@@ -24,6 +24,11 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
 
     template_name = "admin/jobs/pagination.html"
     cap = CAP
+
+    def __init__(self, object_list: Any, per_page: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(object_list, per_page, *args, **kwargs)
+        if WALKED in object_list.query.annotations:
+            self.cap = min(self.cap, WALKED_CAP)
 
     @cached_property
     def counted(self) -> int:

@@ -20,10 +20,12 @@ from jobs import access
 from jobs.events import storable_text
 from jobs.models import JobQuerySet
 from jobs.search_index import UNSPACED
-from jobs.sight import CHOSEN, DRIVING_ID
+from jobs.sight import CHOSEN, DRIVING_ID, WALKED
 
 # As far as a query looks that matches more than this: see `Matches.limited`.
 CAP = 10_000
+# Of so many of the newest jobs so many match: then they are met on the way through the jobs.
+PROBED, DENSE = 5_000, 50
 MAX_CHARS = 200
 
 
@@ -67,7 +69,7 @@ def tagged(jobs: JobQuerySet, tag: str) -> JobQuerySet:
         # By way of the tags, which have an order too: the newest jobs may all be without it.
         driven = jobs.extra(  # no relation of a model leads there
             tables=["jobs_jobtag"],
-            where=["jobs_jobtag.tag = %s", "jobs_jobtag.job_id = jobs_job.id"],
+            where=["jobs_jobtag.tag = %s", _of_tag()],
             params=[tag],
         )
         key = RawSQL("jobs_jobtag.job_id", [], output_field=UUIDField())
@@ -77,6 +79,13 @@ def tagged(jobs: JobQuerySet, tag: str) -> JobQuerySet:
         "EXISTS (SELECT 1 FROM jobs_jobtag t WHERE t.tag = %s AND t.job_id = jobs_job.id)",
         [tag],
     )
+
+
+def _of_tag() -> str:
+    if connection.vendor == "postgresql":
+        # Not by `=`: the planner would merge all jobs with the tag's.
+        return "jobs_job.id = ANY (ARRAY[jobs_jobtag.job_id])"
+    return "jobs_jobtag.job_id = jobs_job.id"
 
 
 def _words(text: str) -> list[str]:
@@ -120,16 +129,30 @@ def _in_postgres(jobs: JobQuerySet, words: list[str]) -> Matches:
     query = " && ".join(["jobs_search_query(%s, %s)"] * len(words))
     params = [value for word in words for value in (word, _begins(word))]
     rows = f"SELECT job_id FROM jobs_jobsearch WHERE terms @@ ({query})"
-    if _count(f"{rows} LIMIT {CAP + 1}", params) <= CAP:
-        return Matches(_among(jobs, rows, params))
-    return Matches(
-        _where(
-            jobs,
-            "EXISTS (SELECT 1 FROM jobs_jobsearch s "
-            f"WHERE s.job_id = jobs_job.id AND s.terms @@ ({query}))",
-            params,
+    # An index of words gives all matches or none, in no order: where every other job matches, the
+    # newest are met sooner on the way through the jobs, and nobody should have counted them all.
+    newest = f"SELECT terms FROM jobs_jobsearch ORDER BY job_id DESC LIMIT {PROBED}"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH probe AS MATERIALIZED (SELECT COUNT(*) AS n FROM ({newest}) newest "
+            f"WHERE terms @@ ({query})) SELECT n, CASE WHEN n < {DENSE} THEN "
+            f"(SELECT COUNT(*) FROM ({rows} LIMIT {CAP + 1}) found) END FROM probe",
+            params * 2,
         )
+        probed, count = cursor.fetchone() or (0, 0)
+    if probed < DENSE and count <= CAP:
+        return Matches(_among(jobs, rows, params))
+    # OFFSET: or the planner would make a join of it, and begin with all matches after all.
+    matches = (
+        "EXISTS (SELECT 1 FROM jobs_jobsearch s WHERE s.job_id = jobs_job.id "
+        f"AND s.terms @@ ({query}) OFFSET 0)"
     )
+    walked = jobs.alias(**{WALKED: Value(True)})
+    if probed < DENSE:
+        # Many, but long ago: begin with the last of them.
+        last = rows.replace("SELECT job_id", "SELECT MAX(job_id::text)::uuid", 1)
+        walked = _where(walked, f"jobs_job.id <= ({last})", params)
+    return Matches(_where(walked, matches, params))
 
 
 def _among(jobs: JobQuerySet, rows: str, params: list[Any]) -> JobQuerySet:

@@ -18,6 +18,9 @@ from django.db.models.sql.where import AND
 DRIVING_ID = "driving_id"
 # The mark of a queryset whose ids were found before, so few that halves are no help.
 CHOSEN = "chosen_ids"
+# The mark of a queryset whose rows are met by walking past others: counted only so far.
+WALKED = "walked"
+WALKED_CAP = 1_000
 # As many rows are sorted where no index has the order.
 SORTED = 10_000
 
