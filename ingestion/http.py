@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self, TypeVar
 from urllib.parse import quote, urljoin
 
 import httpx
@@ -28,6 +28,8 @@ from ingestion.http_transport import GuardedTransport, unpacker
 from jobs.egress import Policy
 
 __all__ = ["Answer", "BlockingClient", "Client", "FetchFailed", "Limits", "Patience"]
+
+T = TypeVar("T")
 
 USER_AGENT = "Tapedeck/1.0"
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -317,6 +319,10 @@ class BlockingClient:
     def request(self, method: str, url: str, **options: Any) -> Answer:
         """`Client.request`."""
         return self._runner.run(self._client.request(method, url, **options))
+
+    def run(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+        """What `work` does with the async client."""
+        return self._runner.run(work(self._client))
 
 
 def origin_of(url: str) -> str:

@@ -49,6 +49,14 @@ _STATUS = {
     429: ("too_many_requests", "was asked too often in too short a time"),
     451: ("unavailable_for_legal_reasons", "may not show this for legal reasons"),
 }
+# What the egress policy says (`jobs.egress`), and not the other side.
+REFUSED = frozenset(
+    {
+        *("scheme_refused", "host_invalid", "port_refused", "metadata_refused"),
+        *("own_port_refused", "private_refused", "address_unusable", "url_invalid"),
+        "credentials_in_url",
+    }
+)
 # What a second try, later, may mend.
 RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 

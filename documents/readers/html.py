@@ -97,7 +97,7 @@ def add_html(built: StructureBuilder, text: str) -> None:
         if node.tag == "table":
             flush()
             in_tables.add(node.mem_id)
-            built.table(_rows(node), title=_caption(node))
+            built.table(table_rows(node), title=caption_of(node))
         elif node.tag == "br":
             parts.append("\n")
         elif node.is_text_node or node.tag == "img":
@@ -149,12 +149,12 @@ def _list_depth(node: LexborNode) -> int:
     return max(depth, 1)
 
 
-def _caption(table: LexborNode) -> str:
+def caption_of(table: LexborNode) -> str:
     caption = table.css_first("caption")
     return _squeezed(caption) if caption is not None else ""
 
 
-def _rows(table: LexborNode) -> list[list[Draft | None]]:
+def table_rows(table: LexborNode) -> list[list[Draft | None]]:
     """The table's own rows, spans laid out; a table within a cell is that cell's text."""
     own = [row for row in table.css("tr") if _table_of(row) == table.mem_id]
     rows: list[list[Draft | None]] = [[] for _ in own]
