@@ -1,0 +1,1 @@
+"""Websites: pages found by links and sitemaps, fetched politely, read as headings and text."""
