@@ -80,3 +80,16 @@ def _statement(words: Sequence[str]) -> tuple[str, str]:
     asked = " & ".join(f"'{word}':*" for word in words)
     condition = "to_tsvector('simple', words) @@ to_tsquery('simple', %s)"
     return f"SELECT id FROM documents_documenttext WHERE {condition}", asked
+
+
+def with_tags(rows: DocumentQuerySet, tags: Sequence[str]) -> DocumentQuerySet:
+    """Those of `rows` that have exactly each of these tags."""
+    for tag in tags:
+        if connection.vendor == "postgresql":
+            rows = rows.filter(tags__contains=[tag])
+            continue
+        found = RawSQL(
+            "SELECT d.id FROM documents_document d, json_each(d.tags) t WHERE t.value = %s", [tag]
+        )
+        rows = rows.filter(pk__in=found)
+    return rows

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import connection
 from django.db.models import QuerySet
-from django.db.models.expressions import RawSQL
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -175,21 +173,10 @@ def filtered(
         rows = rows.filter(current__sha256=sha256)
     if owner := given.get("owner"):
         rows = rows.filter(owner=user_of(request)) if owner == "me" else rows.filter(owner__username=owner)  # fmt: skip
-    for tag in tags:
-        rows = tagged(rows, tag)
+    rows = search.with_tags(rows, tags)
     if words := given.get("q"):
         return search.matching(rows, words)
     return rows
-
-
-def tagged(rows: DocumentQuerySet, tag: str) -> DocumentQuerySet:
-    """Those of `rows` that have exactly this tag."""
-    if connection.vendor == "postgresql":
-        return rows.filter(tags__contains=[tag])
-    found = RawSQL(
-        "SELECT d.id FROM documents_document d, json_each(d.tags) t WHERE t.value = %s", [tag]
-    )
-    return rows.filter(pk__in=found)
 
 
 class OneDocumentView(DocumentView):

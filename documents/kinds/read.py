@@ -164,12 +164,16 @@ def _note(job: RunningJob, version: DocumentVersion, state: str, code: str, mess
     """Write what went wrong to the version, as the attempt that owns the job."""
     from django.utils import timezone
 
-    from documents.models import DocumentVersion
+    from documents import following
+    from documents.models import Document, DocumentVersion
 
     with job.fenced():
         DocumentVersion.objects.filter(pk=version.pk).update(
             read_state=state, read_code=code, read_message=message, read_at=timezone.now()
         )
+        document = Document.objects.present().filter(current_id=version.pk).first()
+        if document is not None:
+            following.changed(document)
 
 
 def _kept(
@@ -183,7 +187,7 @@ def _kept(
 
     from django.utils import timezone
 
-    from documents import derived, previews, search
+    from documents import derived, following, previews, search
     from documents.models import Document, DocumentVersion, ReadState
 
     for warning in structure.warnings:
@@ -222,6 +226,7 @@ def _kept(
             )
             if now.current_id == version.pk:
                 search.index(document=now, text=structure.text)
+                following.changed(now)
     except BaseException:
         for file in files:
             derived.drop(file)

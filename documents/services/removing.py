@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from documents import search
+from documents import following, search
 from documents.models import DerivedFile, Document, DocumentVersion, ReadState
 from documents.rights import check_may_change
 from documents.services.reading import request_read, text_of
@@ -60,6 +60,7 @@ def _delete(document: Document, *, by: User | None, reason: str) -> Document:
     now.delete_reason = reason.strip()[:200]
     now.save(update_fields=["deleted_at", "deleted_by", "delete_reason"])
     search.forget(document=now)
+    following.removed(now)
     reading = now.current.read_job if now.current is not None else None
     # Another's job ends by itself: it finds the document deleted before it writes anything.
     mine = (
@@ -97,6 +98,7 @@ def restore(*, document: Document, by: User) -> Document:
     now.updated_at = timezone.now()
     now.save()
     search.index(document=now, text=text_of(now))
+    following.changed(now)
     if now.current is not None and now.current.read_state == ReadState.UNREAD:
         request_read(version=now.current, by=by)
     return now

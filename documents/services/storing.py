@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
-from documents import media, search
+from documents import following, media, search
 from documents.models import Document, DocumentQuerySet, DocumentVersion, ReadState
 from documents.names import clean_name
 from documents.readers import can_read
@@ -277,6 +277,8 @@ def edit(
     audit.say(**audit.changes(before=before, after=_said(now)))
     if (now.name, now.tags) != (before["name"], before["tags"]):
         search.index(document=now, text=text_of(now))
+    if _said(now) != before:
+        following.changed(now)
     return now
 
 
