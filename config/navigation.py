@@ -36,6 +36,7 @@ SIDEBAR: dict[str, tuple[Page, ...]] = {
         Page("Recordings", "recorder.recordingsession", "radio_button_checked"),
         Page("Jobs", "jobs.job", "list_alt"),
         Page("Documents", "documents.document", "description"),
+        Page("Sources", "ingestion.source", "hub"),
         Page("Extractions", "documents.extractionrun", "table_view"),
         Page("Configurations", "documents.configuration", "schema"),
         Page("Schedules", "jobs.schedule", "schedule"),
@@ -63,6 +64,7 @@ TABS: tuple[tuple[Page, ...], ...] = (
         Page("Preferences", "jobs.preferences", admins=True),
         Page("Socket tickets", "config.socketticket", admins=True),
     ),
+    (Page("Sources", "ingestion.source"), Page("Their documents", "ingestion.sourcedocument")),
     (Page("Schedules", "jobs.schedule"), Page("Runs", "jobs.schedulerun")),
     (
         Page("Policies", "jobs.kindpolicy"),

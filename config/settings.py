@@ -324,6 +324,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "JobStatus": "jobs.models.Status",
         "Outcome": "jobs.models.Attempt.Outcome",
+        "SourceKind": "ingestion.models.SourceKind",
+        "DocumentKind": "ingestion.models.DocumentKind",
+        "DocumentState": "ingestion.models.DocumentState",
+        "SourceState": "ingestion.api.shapes.SOURCE_STATES",
     },
     "PREPROCESSING_HOOKS": ["jobs.api.schema.offered"],
     "POSTPROCESSING_HOOKS": [

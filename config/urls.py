@@ -23,6 +23,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("jobs.urls")),
     path("", include("documents.api.extraction_urls")),
     path("", include("documents.urls")),
+    path("", include("ingestion.urls")),
 ]
 if find_spec("recorder.urls"):
     api.append(path("", include("recorder.urls")))

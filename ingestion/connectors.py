@@ -107,5 +107,7 @@ def import_connectors() -> None:
     """Import `ingestion/<kind>/connector.py` of every kind that has one."""
     for kind in SourceKind.values:
         name = f"ingestion.{kind}"
-        if find_spec(name) and find_spec(f"{name}.connector"):
+        found = find_spec(name)
+        is_package = found is not None and found.submodule_search_locations is not None
+        if is_package and find_spec(f"{name}.connector"):
             importlib.import_module(f"{name}.connector")

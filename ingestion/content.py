@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +35,8 @@ class Found:
     fetched_with: Mapping[str, Any] = field(default_factory=dict)
     # The documents.Document that it is, if it is one.
     stored_id: UUID | None = None
+    # Asked within the transaction that keeps it: False drops it, for something newer came by.
+    still_true: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,17 +152,3 @@ class SyncRun:
     def set_cursor(self, cursor: Mapping[str, Any]) -> None:
         """What the next incremental sync shall begin with; kept only when this one ends well."""
         self.next_cursor = dict(cursor)
-
-
-def reported(items: Iterator[Seen]) -> Iterator[Seen]:
-    """`items`, each looked at before anything is written.
-
-    :raises ValueError: a key is empty or longer than `KEY_MAX`: the connector must report such a
-        document as failed, under a key that can be kept.
-    """
-    from ingestion.models import KEY_MAX
-
-    for item in items:
-        if not item.key or len(item.key) > KEY_MAX or "\0" in item.key:
-            raise ValueError(f"A connector reported a key that can not be kept: {item.key[:80]!r}")
-        yield item

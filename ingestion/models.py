@@ -81,6 +81,10 @@ class Source(models.Model):
     last_unchanged = models.PositiveIntegerField(default=0)
     last_removed = models.PositiveIntegerField(default=0)
     last_failed = models.PositiveIntegerField(default=0)
+    # Of the added and changed: how many hold no text.
+    last_empty = models.PositiveIntegerField(default=0)
+    # The sync that the counts are of; not a foreign key, for it is compared only.
+    counts_of = models.UUIDField(null=True, blank=True)
     last_started_at = models.DateTimeField(null=True, blank=True)
     # When a sync last reached its end.
     last_synced_at = models.DateTimeField(null=True, blank=True)
@@ -165,6 +169,10 @@ class SourceDocument(models.Model):
     # The document of the store that it is, if it is one.
     stored = models.ForeignKey(
         Document, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    # The job whose recording it is; it goes with that.
+    recording_job = models.ForeignKey(
+        Job, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
     )
     chars = models.PositiveIntegerField(default=0)
     n_chunks = models.PositiveIntegerField(default=0)

@@ -15,7 +15,7 @@ from jobs import services as jobs
 from jobs.egress import EgressRefused, Policy
 from jobs.models import Job, Status
 from jobs.registry import ActionRefused
-from recorder import codegen, selectors
+from recorder import codegen, knowledge, selectors
 from recorder.models import RecordingSession, Step
 from recorder.steps import Step as TypedStep
 
@@ -303,4 +303,5 @@ def _regenerate(session: RecordingSession, why: str, by: User) -> None:
         session.failing_step = None
         session.verified_at = None
         fields += ["verdict", "verdict_reason", "failing_step", "verified_at"]
+        knowledge.forget(session=session)
     session.save(update_fields=fields)

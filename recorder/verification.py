@@ -17,6 +17,7 @@ from jobs.artifacts import open_artifact
 from jobs.models import Artifact
 from jobs.running import RunningJob
 from jobs.secrets import unseal
+from recorder import knowledge
 from recorder.codegen import AUTH_STATE
 from recorder.models import RecordingSession
 from recorder.outcome import ReplayOutcome
@@ -60,12 +61,16 @@ def verify(
     )
     verdict = RecordingSession.Verdict
     with job.fenced():
-        RecordingSession.objects.filter(pk=session.pk, code=code).update(
+        current = RecordingSession.objects.filter(pk=session.pk, code=code).update(
             verdict=verdict.VERIFIED if outcome.passed else verdict.FAILED,
             verdict_reason=outcome.reason,
             failing_step=outcome.failing_step,
             verified_at=timezone.now(),
         )
+        if current and outcome.passed:
+            knowledge.keep(session=session, steps=steps)
+        elif current:
+            knowledge.forget(session=session)
     return outcome
 
 

@@ -1,38 +1,32 @@
-"""The console's pages of sources."""
+"""Rows that the pages of sources show to everyone else; their plain lists are for admins."""
 
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
+from unfold.views import ChangeList
 
-from ingestion.models import Chunk, EmbeddingModel, Source, SourceDocument, SourceText
+from ingestion.models import Chunk, EmbeddingModel, SourceText
 from jobs import access
 from jobs.admin.base import ReadOnly
+from jobs.console import CappedPaginator
+
+
+class WholeCount(ChangeList):
+    """The theme offers "show all" whenever the two counts differ, and full counts are off."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.full_result_count = self.result_count
 
 
 class Parts(ReadOnly):
-    """Rows that pages of sources show to everyone else; their plain lists are for admins."""
-
     show_full_result_count = False
+    paginator = CappedPaginator
+    list_per_page = 50
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return access.is_admin(request.user)
-
-
-@admin.register(Source)
-class SourceAdmin(ReadOnly):
-    list_display = ("name", "kind", "owner", "last_synced_at")
-    list_select_related = ("owner",)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Source]:
-        return Source.objects.visible_to(request.user)
-
-
-@admin.register(SourceDocument)
-class SourceDocumentAdmin(Parts):
-    list_display = ("title", "source", "kind", "state", "fetched_at")
-    list_select_related = ("source",)
 
 
 @admin.register(SourceText)

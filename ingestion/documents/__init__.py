@@ -1,0 +1,1 @@
+"""Documents of the store as a source."""
