@@ -116,14 +116,22 @@ def append(
         store(cursor, entries)
 
 
-def store(cursor: Any, entries: Sequence[Entry]) -> tuple[int, datetime]:
-    """Insert events whose numbers are reserved in this transaction: the last one's id and time."""
+def store(
+    cursor: Any, entries: Sequence[Entry], *, after: str = "", params: Sequence[Any] = ()
+) -> tuple[int, datetime]:
+    """Insert events whose numbers are reserved in this transaction: the last one's id and time.
+
+    `after` is SQL that stands before the statement (`WITH …`), `params` are its own.
+    """
     cursor.execute(
-        _insert_sql(connection.vendor, len(entries)),
+        after + _insert_sql(connection.vendor, len(entries)),
         [
-            value
-            for job_id, seq, type, text, attempt in entries
-            for value in (pk(job_id), seq, type, text, attempt)
+            *params,
+            *(
+                value
+                for job_id, seq, type, text, attempt in entries
+                for value in (pk(job_id), seq, type, text, attempt)
+            ),
         ],
     )
     event_id, at = cursor.fetchall()[-1]

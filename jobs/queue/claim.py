@@ -30,30 +30,11 @@ def claim(*, queue: str, worker: str) -> Job | None:
 
 def take(*, queue: str, worker: str, into: Ledger) -> Job | None:
     """`claim` within the caller's transaction; complete once the ledger is written."""
-    vendor = connection.vendor
     rules = limits.rules_of(queue)
-    passed_over = ""
-    params: list[Any] = []
-    if rules.limited:
-        if vendor == "postgresql":
-            # Two claims that count at once would both find room for one more. On SQLite the
-            # transaction itself is the lock: it began IMMEDIATE.
-            into.cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LIMITS_LOCK])
-            # All of it, or the connection has an answer that nobody took.
-            into.cursor.fetchall()
-        held = limits.held(cursor=into.cursor, rules=rules)
-        if held.everything:
-            return None
-        passed_over, params = held.condition(vendor)
-    overdue, overdue_params = _overdue(rules)
-    job = changed_job(
-        cursor=into.cursor,
-        sql=_claim_sql(vendor, passed_over + overdue, settings.LEASE_S),
-        params=[worker, queue, *params, *overdue_params],
-    )
+    job = None if rules.all_kinds else _take_unlimited(queue, worker, rules, into)
+    if job is None and rules.limited:
+        job = _take_counted(queue, worker, rules, into)
     if job is not None:
-        if rules.limited and rules.counts_starts_of(job.kind):
-            limits.note_start(cursor=into.cursor, job=job)
         into.attempt_started(job)
         started = {"number": job.attempt, "worker": worker}
         facts = [(events.ATTEMPT_STARTED, started), (events.JOB_STATE_CHANGED, events.job_dto(job))]
@@ -61,16 +42,51 @@ def take(*, queue: str, worker: str, into: Ledger) -> Job | None:
     return job
 
 
+def _take_unlimited(queue: str, worker: str, rules: limits.Rules, into: Ledger) -> Job | None:
+    """The best job, if its kind has no limits; nothing has to be counted for it, nor locked."""
+    passed_over, params = limits.Held(kinds=list(rules.kinds)).condition(connection.vendor)
+    overdue, overdue_params = _overdue(rules)
+    return changed_job(
+        cursor=into.cursor,
+        sql=_claim_sql(connection.vendor, overdue, passed_over, settings.LEASE_S),
+        params=[worker, queue, *overdue_params, *params],
+    )
+
+
+def _take_counted(queue: str, worker: str, rules: limits.Rules, into: Ledger) -> Job | None:
+    """The best job of those whose limits have room."""
+    if connection.vendor == "postgresql":
+        # Two claims that count at once would both find room for one more. On SQLite the
+        # transaction itself is the lock: it began IMMEDIATE.
+        into.cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LIMITS_LOCK])
+        # All of it, or the connection has an answer that nobody took.
+        into.cursor.fetchall()
+    held = limits.held(cursor=into.cursor, rules=rules)
+    if held.everything:
+        return None
+    passed_over, params = held.condition(connection.vendor)
+    overdue, overdue_params = _overdue(rules)
+    job = changed_job(
+        cursor=into.cursor,
+        sql=_claim_sql(connection.vendor, passed_over + overdue, "", settings.LEASE_S),
+        params=[worker, queue, *params, *overdue_params],
+    )
+    if job is not None and rules.counts_starts_of(job.kind):
+        limits.note_start(cursor=into.cursor, job=job)
+    return job
+
+
 @lru_cache(maxsize=256)
-def _claim_sql(vendor: str, conditions: str, lease_s: int) -> str:
+def _claim_sql(vendor: str, conditions: str, only_if: str, lease_s: int) -> str:
+    """`conditions` say which jobs are looked at; `only_if`, whether the best of them is taken."""
     lock = " FOR UPDATE SKIP LOCKED" if vendor == "postgresql" else ""
     return (
         "UPDATE jobs_job SET status = 'running', reason = '', error = '', attempt = attempt + 1, "
         f"worker = %s, started_at = COALESCE(started_at, {now_sql()}), run_after = NULL, "
         f"lease_until = {now_sql(plus_s=lease_s)}, progress_done = 0, progress_total = NULL, "
         "progress_unit = '', last_seq = last_seq + 2 WHERE id = "
-        f"(SELECT id FROM jobs_job WHERE {_due()}{conditions} "
-        f"ORDER BY priority DESC, id LIMIT 1{lock})"
+        f"(SELECT id FROM (SELECT id, kind FROM jobs_job WHERE {_due()}{conditions} "
+        f"ORDER BY priority DESC, id LIMIT 1{lock}) AS best WHERE TRUE{only_if})"
     )
 
 

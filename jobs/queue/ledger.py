@@ -101,15 +101,22 @@ class Ledger:
 
     def write(self) -> None:
         """Store all of it."""
+        attempts = ""
         if self._attempts:
             # An attempt that ends is there already: of its row only these columns change.
-            self.cursor.execute(
+            attempts = (
                 f"INSERT INTO {Attempt._meta.db_table} "
                 "(job_id, number, worker, started_at, ended_at, outcome, reason, error) "
                 f"VALUES {', '.join(self._attempts)} ON CONFLICT (job_id, number) DO UPDATE SET "
                 "ended_at = excluded.ended_at, outcome = excluded.outcome, "
-                "reason = excluded.reason, error = excluded.error",
-                self._attempt_params,
+                "reason = excluded.reason, error = excluded.error"
             )
+        if attempts and self._events and isinstance(self.cursor, _OfPostgres):
+            # In one statement: each is a way to the server and back.
+            attempts = f"WITH attempts AS ({attempts}) "
+            events.store(self.cursor, self._events, after=attempts, params=self._attempt_params)
+            return
+        if attempts:
+            self.cursor.execute(attempts, self._attempt_params)
         if self._events:
             events.store(self.cursor, self._events)
