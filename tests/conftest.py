@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.db.models.signals import post_save
+from django.test import TransactionTestCase
 
 from jobs import policies
 from tests.fixtures.database import (
@@ -17,6 +18,7 @@ from tests.fixtures.database import (
     django_db_modify_db_settings,
     django_db_setup,
     empty_audit,
+    empty_sqlite,
     empty_storage,
     installation,
     migrated,
@@ -82,6 +84,7 @@ def _own_policies() -> None:
 def pytest_configure() -> None:
     # Made by `manage.py prepare` where the console is served; its absence is a warning, so an error.
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+    setattr(TransactionTestCase, "_fixture_teardown", empty_sqlite)  # noqa: B010  (the stubs hide it)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
