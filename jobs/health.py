@@ -20,8 +20,10 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from jobs import system
-from jobs.queue import processes
+from jobs.queue import processes, turn
 
+# As long as a check waits for other writers before it says that nothing can be written.
+WRITE_WAIT_S = 2.0
 State = Literal["ok", "warn", "fail"]
 
 
@@ -106,6 +108,18 @@ def _database() -> Check:
             detail=f"The database does not answer: {str(error).strip()}",
             todo="Start the database, and compare DATABASE_URL with where it listens.",
         )
+    lock_file = turn.path_of(connection)
+    if lock_file is not None:
+        try:
+            turn.begin(lock_file, limit_s=WRITE_WAIT_S)
+        except turn.TurnNotGiven as error:
+            return Check(
+                name="database",
+                status="fail",
+                detail=f"Nothing can be written: {error}",
+                todo="Let the process that writes go on, or end it: its changes are taken back.",
+            )
+        turn.end()
     versions = system.versions()
     product = "sqlite" if connection.vendor == "sqlite" else "postgresql"
     return Check(name="database", status="ok", detail=f"{product} {versions[product]} answers.")

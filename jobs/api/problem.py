@@ -14,6 +14,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from jobs.api.rendering import ProblemResponse
+from jobs.queue.turn import TurnNotGiven
 from jobs.registry import InvalidOptions, UnknownKind
 from jobs.services import refusals
 from jobs.services.refusals import InvalidFields
@@ -142,6 +143,13 @@ def _as_api_exception(error: Exception) -> Exception:
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         return Problem(
             status=413, code="body_too_large", detail=f"A request has at most {most:,} bytes."
+        )
+    if isinstance(error, TurnNotGiven):
+        return Problem(
+            status=503,
+            code="database_busy",
+            detail="Another process writes to the database and does not end; see /api/health/ready.",
+            headers={"Retry-After": "30"},
         )
     if isinstance(error, UnknownKind):
         return Problem(status=400, code="unknown_kind", detail=str(error))
