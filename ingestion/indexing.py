@@ -5,22 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from documents.structure import Structure
 from ingestion import chunking
 from ingestion.chunking import Span, split
-from ingestion.content import Failed, Found, Unchanged
+from ingestion.content import Failed, Found, Seen, Unchanged
 from ingestion.models import (
     KEY_MAX,
     TITLE_MAX,
     Chunk,
+    DocumentKind,
     DocumentState,
     Source,
     SourceDocument,
@@ -150,7 +152,7 @@ def remove(*, documents: Iterable[UUID]) -> int:
             children = SourceDocument.objects.filter(parent_id__in=below)
             below = set(children.values_list("pk", flat=True)) - ids
             ids |= below
-        with transaction.atomic():
+        with transaction.atomic(), _forgotten():
             # Children first by hand: the cascade would load every chunk's text.
             Chunk.objects.filter(document_id__in=ids).delete()
             SourceText.objects.filter(document_id__in=ids).delete()
@@ -190,6 +192,24 @@ def storable(structure: Structure) -> Structure:
     )
 
 
+def with_key(seen: Seen) -> Seen:
+    """`seen`, or as failed under a key that can be kept, where its own can not."""
+    try:
+        check_key(seen.key)
+    except BadKey as error:
+        sha256 = hashlib.sha256(seen.key.encode("utf-8", "surrogatepass")).hexdigest()
+        return Failed(
+            key=f"{_clean(seen.key)[: KEY_MAX - 20]}… {sha256[:16]}",
+            code="key_too_long",
+            message=str(error),
+            retryable=False,
+            url=getattr(seen, "url", ""),
+            title=getattr(seen, "title", ""),
+            kind=getattr(seen, "kind", DocumentKind.PAGE),
+        )
+    return seen
+
+
 def check_key(key: str) -> None:
     """:raises BadKey: it can not be kept."""
     if not key or len(key) > KEY_MAX or _UNSTORABLE.search(key):
@@ -200,16 +220,17 @@ def _replace_text(
     document: SourceDocument, structure: Structure, spans: Sequence[Span] | None
 ) -> int:
     """Make the document's text and chunks what the structure says; how many chunks are new."""
-    if not structure.has_text:
-        Chunk.objects.filter(document=document).delete()
-        SourceText.objects.filter(document=document).delete()
-        document.n_chunks = 0
-        return 0
-    text = structure.text
-    SourceText.objects.update_or_create(document=document, defaults={"text": text})
-    made = split(structure) if spans is None else spans
-    document.n_chunks = len(made)
-    return _replace_chunks(document, text, made)
+    with _forgotten():
+        if not structure.has_text:
+            Chunk.objects.filter(document=document).delete()
+            SourceText.objects.filter(document=document).delete()
+            document.n_chunks = 0
+            return 0
+        text = structure.text
+        SourceText.objects.update_or_create(document=document, defaults={"text": text})
+        made = split(structure) if spans is None else spans
+        document.n_chunks = len(made)
+        return _replace_chunks(document, text, made)
 
 
 def _replace_chunks(document: SourceDocument, text: str, spans: Sequence[Span]) -> int:
@@ -257,6 +278,20 @@ def _replace_chunks(document: SourceDocument, text: str, spans: Sequence[Span]) 
     return len(new)
 
 
+@contextmanager
+def _forgotten() -> Iterator[None]:
+    """What is deleted or overwritten inside does not stay readable in the database's file."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA secure_delete = ON")
+        try:
+            yield
+        finally:
+            cursor.execute("PRAGMA secure_delete = OFF")
+
+
 def _describe(document: SourceDocument, found: Found, source: Source) -> None:
     document.kind = found.kind
     document.title = _line(found.title, TITLE_MAX)
@@ -286,7 +321,9 @@ def _parent(source: Source, key: str) -> SourceDocument | None:
 def _why_empty(structure: Structure) -> tuple[str, str]:
     if structure.warnings:
         warning = structure.warnings[0]
-        return warning.code[:60], f"No text was found. {_clean(warning.message)}"
+        said = _clean(warning.message)
+        told = said if said.startswith("No text was found") else f"No text was found. {said}"
+        return warning.code[:60], told
     return "no_text", "No text was found in it, so nothing of it can be found."
 
 

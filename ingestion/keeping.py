@@ -87,6 +87,7 @@ class Keeper:
         return source
 
     def _keep(self, source: Source, seen: Seen, done: Batch) -> None:
+        seen = indexing.with_key(seen)
         job_id = self.job.id
         before = source.documents.filter(key=seen.key).values("state", "seen_by").first()
         # Of a sync that goes on after a kill, the first try counted it already.

@@ -239,6 +239,16 @@ def test_a_large_source_is_deleted_by_a_job(
         assert cursor.fetchone() == (0,)
 
 
+def test_a_key_that_can_not_be_kept_fails_alone(
+    database: str, source: Source, script: Path, sync: Sync
+) -> None:
+    scripted.write(script, {"k" * 5000: "Too long to be kept.", "b": "Fine"})
+    job = sync(source)
+    assert (job.status, counts(source)) == (Status.SUCCEEDED, {"added": 1, "failed": 1})
+    assert sync(source).status == Status.SUCCEEDED
+    assert source.documents.get(state="failed").problem_code == "key_too_long"
+
+
 def test_text_that_a_database_refuses_is_kept_at_its_place(
     database: str, source: Source, script: Path, sync: Sync
 ) -> None:

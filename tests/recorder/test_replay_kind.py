@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from ingestion.models import Chunk
 from jobs import registry, services
 from jobs.models import Job
 from jobs.registry import InvalidOptions
@@ -75,6 +76,10 @@ def test_a_replay_verifies_its_session(run_job: RunJob, owner: User, sites: Site
     session.refresh_from_db()
     assert session.verdict == "verified"
     assert session.verified_at is not None
+    # Verified, so searches find it: a chunk for each step, without its secrets.
+    chunks = Chunk.objects.filter(document__key=str(session.pk))
+    assert [chunk.anchor for chunk in chunks] == [f"step-{s.key}" for s in session.steps.all()]
+    assert "hunter-two-3" not in str([chunk.text for chunk in chunks])
     assert set(job.artifacts.filter(visible=True).values_list("path", flat=True)) == {
         "replay/trace.zip",
         "replay/result.json",
