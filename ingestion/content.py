@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -152,3 +152,17 @@ class SyncRun:
     def set_cursor(self, cursor: Mapping[str, Any]) -> None:
         """What the next incremental sync shall begin with; kept only when this one ends well."""
         self.next_cursor = dict(cursor)
+
+
+def reported(items: Iterator[Seen]) -> Iterator[Seen]:
+    """`items`, as a connector should report them: what its tests look through.
+
+    :raises ValueError: a key is empty, or longer than can be kept. A sync would keep such a
+        document as failed, under another key.
+    """
+    from ingestion.models import KEY_MAX
+
+    for item in items:
+        if not item.key or len(item.key) > KEY_MAX or "\0" in item.key:
+            raise ValueError(f"A connector reported a key that can not be kept: {item.key[:80]!r}")
+        yield item
