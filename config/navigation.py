@@ -33,6 +33,7 @@ class Page:
 SIDEBAR: dict[str, tuple[Page, ...]] = {
     "Work": (
         Page("Dashboard", "admin:index", "dashboard"),
+        Page("Search", "console-search", "search"),
         Page("Recordings", "recorder.recordingsession", "radio_button_checked"),
         Page("Jobs", "jobs.job", "list_alt"),
         Page("Documents", "documents.document", "description"),

@@ -24,6 +24,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("documents.api.extraction_urls")),
     path("", include("documents.urls")),
     path("", include("ingestion.urls")),
+    path("", include("ingestion.api.search_urls")),
 ]
 if find_spec("recorder.urls"):
     api.append(path("", include("recorder.urls")))
@@ -33,6 +34,7 @@ api.append(re_path(r"^(?P<path>.+)$", root.UnknownRoute.as_view(), name="api-unk
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/system/", include("jobs.admin.system_urls")),
+    path("admin/search/", include("ingestion.search_page_urls")),
     path("admin/", admin.site.urls),
     re_path(r"^metrics/?$", scrape, name="metrics"),
     path("api/", include(api)),

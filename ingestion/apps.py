@@ -1,4 +1,8 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.db import connections
+from django.db.models.signals import post_migrate
 
 
 class IngestionConfig(AppConfig):
@@ -14,3 +18,10 @@ class IngestionConfig(AppConfig):
         import_connectors()
         import_kinds("ingestion")
         follow(StoredDocuments())
+        post_migrate.connect(_index_chunks, sender=self)
+
+
+def _index_chunks(using: str, **_: Any) -> None:
+    from ingestion.index.tables import install
+
+    install(connections[using])

@@ -21,12 +21,29 @@ from jobs.search_index import UNSPACED
 VERSION = 1
 LONGEST = 64
 _UNSPACED = re.compile(f"[{UNSPACED}]")
+_RUNS = re.compile(f"[{UNSPACED}]+|[^{UNSPACED}]+")
 _EMOJI = "\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff\u2600-\u27bf\u2b00-\u2bff"
-_TOKEN = re.compile(
-    rf"(?P<run>[{UNSPACED}]+)|(?P<word>(?:(?![{UNSPACED}])[^\W_])+)|(?P<emoji>[{_EMOJI}])"
-)
-# What holds together when it has a digit or more than hyphens between its parts.
-_COMPOUND = re.compile(r"[^\W_]+(?:[-_.:/@#+]{1,3}[^\W_]+)+")
+
+
+def _marks() -> str:
+    """Accents that are characters of their own, and the vowel signs of many scripts, as ranges."""
+    points = [n for n in range(0x300, 0x10000) if unicodedata.category(chr(n))[0] == "M"]
+    ranges: list[list[int]] = []
+    for point in points:
+        if ranges and point == ranges[-1][1] + 1:
+            ranges[-1][1] = point
+        else:
+            ranges.append([point, point])
+    return "".join(f"{chr(low)}-{chr(high)}" for low, high in ranges)
+
+
+_JOINTS = "[-_.:/@#+]{1,3}"
+_PART = rf"[^\W_](?:[^\W_]|[{_marks()}])*"
+_PARTS = re.compile(_PART)
+_ASCII_PARTS = re.compile("[a-zA-Z0-9]+")
+# A word, or several that hold together.
+_WHOLE = re.compile(rf"{_PART}(?:{_JOINTS}{_PART})*|[{_EMOJI}]")
+_ASCII_WHOLE = re.compile(f"[a-zA-Z0-9]+(?:{_JOINTS}[a-zA-Z0-9]+)*")
 
 
 class Word(NamedTuple):
@@ -40,18 +57,20 @@ class Word(NamedTuple):
 
 def words(text: str) -> Iterator[Word]:
     """The words of `text`, in order of their start; a compound comes before its parts."""
-    compounds = iter(_compounds(text))
-    waiting = next(compounds, None)
-    for match in _TOKEN.finditer(text):
-        while waiting is not None and waiting.start <= match.start():
-            yield waiting
-            waiting = next(compounds, None)
-        if match.lastgroup == "word":
-            yield Word(_term(match.group()), match.start(), match.end())
-        elif match.lastgroup == "emoji":
-            yield Word(match.group(), match.start(), match.end())
-        else:
-            yield from _pairs(match.group(), match.start())
+    plain = text.isascii()
+    whole, parts = (_ASCII_WHOLE, _ASCII_PARTS) if plain else (_WHOLE, _PARTS)
+    for match in whole.finditer(text):
+        found, start = match.group(), match.start()
+        if plain and found.isalnum():
+            yield Word(_term(found), start, match.end())
+            continue
+        if _holds_together(found):
+            yield Word("=" + fold(found), start, match.end(), True)
+        if not found[0].isalnum():
+            yield Word(found, start, match.end())  # an emoji
+            continue
+        for part in parts.finditer(found):
+            yield from _one(part.group(), start + part.start())
 
 
 def terms(text: str) -> list[str]:
@@ -80,14 +99,22 @@ def _term(word: str) -> str:
     return folded[:LONGEST]
 
 
-def _compounds(text: str) -> Iterator[Word]:
-    for match in _COMPOUND.finditer(text):
-        whole = match.group()
-        if len(whole) > LONGEST or _UNSPACED.search(whole):
-            continue
-        hyphens_alone = whole.replace("-", "").isalpha()
-        if not hyphens_alone:
-            yield Word("=" + fold(whole), match.start(), match.end(), True)
+def _holds_together(found: str) -> bool:
+    """Whether it is a name of its own: with a digit, or joined by more than hyphens."""
+    if len(found) > LONGEST or found.isalnum() or _UNSPACED.search(found):
+        return False
+    return any(char in "_.:/@#+" or char.isdigit() for char in found)
+
+
+def _one(word: str, at: int) -> Iterator[Word]:
+    if not _UNSPACED.search(word):
+        yield Word(_term(word), at, at + len(word))
+        return
+    for run in _RUNS.finditer(word):
+        if _UNSPACED.match(run.group()):
+            yield from _pairs(run.group(), at + run.start())
+        else:
+            yield Word(_term(run.group()), at + run.start(), at + run.end())
 
 
 def _pairs(run: str, at: int) -> Iterator[Word]:

@@ -49,6 +49,8 @@ PUBLIC = {
 ADMINS = ("/api/admin/",)
 # What somebody with any role does to what is theirs alone.
 ONES_OWN = ("/api/auth/", "/api/user/")
+# Asked by POST because of what is asked, yet nothing is changed by it: any role may.
+READS = {"/api/vector/query"}
 NOBODYS = "00000000-0000-7000-8000-000000000000"
 
 
@@ -100,6 +102,8 @@ def _as_it_should_be(method: str, path: str, found: dict[str, int]) -> bool:
         return refused == {"anonymous", "nobody", "viewer", "operator"}
     if path.startswith(ONES_OWN):
         return not {"operator", "viewer"} & refused
+    if path in READS:
+        return refused == {"anonymous", "nobody"}
     if method == "get":
         # An admin's own things (workers, retention) may be kept from the others.
         return {"anonymous", "nobody"} <= refused

@@ -1,0 +1,37 @@
+"""What is kept in memory of the index is used only as long as the database is the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection
+
+
+def token() -> Any:
+    """Equal tokens: neither chunks, nor vectors, nor what searches filter by have changed.
+
+    None: the caller's transaction may undo what it reads; nothing of it may be kept.
+    """
+    if connection.in_atomic_block:
+        return None
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                "SELECT count(*), coalesce(max(id), 0), coalesce(sum(id), 0) "
+                "FROM ingestion_indexmark"
+            )
+        else:
+            cursor.execute("SELECT token FROM ingestion_indexmark")
+        row = cursor.fetchone()
+    return (str(connection.settings_dict["NAME"]), str(connection.settings_dict["HOST"]), *row)
+
+
+def prune() -> None:
+    """Drop marks that only say that something changed before others."""
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM ingestion_indexmark WHERE id < "
+            "(SELECT coalesce(max(id), 0) - 1000 FROM ingestion_indexmark)"
+        )

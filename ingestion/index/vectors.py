@@ -1,0 +1,130 @@
+"""Vectors of chunks, the same calls on every database.
+
+PostgreSQL with pgvector finds neighbours by a graph, everything else compares with a matrix in the
+memory of the process (`ingestion.index.matrix`); `method` says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from django.db import connection
+from numpy.typing import NDArray
+
+from ingestion.index import halfvec, matrix, tables
+from ingestion.models import EmbeddingModel
+
+Ids = NDArray[np.int64]
+Scores = NDArray[np.float32]
+METHODS = {
+    "hnsw": "pgvector's graph (HNSW), halfvec",
+    "matrix": "a matrix in the memory of each process, float16",
+}
+
+
+def method() -> str:
+    return "hnsw" if tables.has_pgvector(connection) else "matrix"
+
+
+def nearest(
+    model: EmbeddingModel, question: Scores, n: int, *, among: Ids | None = None
+) -> tuple[Ids, Scores]:
+    """The `n` chunks (of `among`) most alike, and their cosines, best first."""
+    if method() == "hnsw":
+        return halfvec.nearest(model.pk, model.dimension, question, n, among=among)
+    return matrix.of(model.pk, model.dimension).nearest(question, n, among=among)
+
+
+def write(model: EmbeddingModel, chunk_ids: Sequence[int], rows: NDArray[np.float32]) -> int:
+    """Keep vectors of chunks; those of chunks that are gone meanwhile are dropped. How many are new."""
+    if rows.shape != (len(chunk_ids), model.dimension):
+        raise ValueError(f"{rows.shape} vectors for {len(chunk_ids)} chunks of {model}")
+    pgvector = method() == "hnsw"
+    half = rows.astype("<f2")
+    with connection.cursor() as cursor:
+        before = _count(cursor, model.pk, chunk_ids)
+        cursor.executemany(
+            "INSERT INTO ingestion_chunkvector (chunk_id, model_id, vector) "
+            "SELECT c.id, %s, %s FROM ingestion_chunk c WHERE c.id = %s "
+            "ON CONFLICT (chunk_id, model_id) DO NOTHING"
+            if not pgvector
+            else "INSERT INTO ingestion_chunkvector (chunk_id, model_id, vector) "
+            "SELECT c.id, %s, %s::halfvec FROM ingestion_chunk c WHERE c.id = %s "
+            "ON CONFLICT (chunk_id, model_id) DO NOTHING",
+            [
+                (model.pk, halfvec.literal(row) if pgvector else row.tobytes(), chunk_id)
+                for chunk_id, row in zip(chunk_ids, half, strict=True)
+            ],
+        )
+        return _count(cursor, model.pk, chunk_ids) - before
+
+
+def missing(model: EmbeddingModel, *, after: int, n: int) -> list[tuple[int, list[str], str]]:
+    """Chunks without a vector of the model (id, heading path, text), from the one after `after` on."""
+    import json
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.id, c.heading_path, c.text FROM ingestion_chunk c WHERE c.id > %s "
+            "AND NOT EXISTS (SELECT 1 FROM ingestion_chunkvector v "
+            "WHERE v.chunk_id = c.id AND v.model_id = %s) ORDER BY c.id LIMIT %s",
+            [after, model.pk, n],
+        )
+        return [
+            (pk, json.loads(path) if isinstance(path, str) else path, text)
+            for pk, path, text in cursor.fetchall()
+        ]
+
+
+def count(model: EmbeddingModel) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM ingestion_chunkvector WHERE model_id = %s", [model.pk])
+        return int(cursor.fetchone()[0])
+
+
+def of(model: EmbeddingModel, chunk_ids: Sequence[int]) -> dict[int, Scores]:
+    """The vectors of these chunks, of those that have one."""
+    if not chunk_ids:
+        return {}
+    text = "::text" if method() == "hnsw" else ""
+    marks = ",".join(str(int(n)) for n in chunk_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT chunk_id, vector{text} FROM ingestion_chunkvector "
+            f"WHERE model_id = %s AND chunk_id IN ({marks})",
+            [model.pk],
+        )
+        return {pk: _read(value) for pk, value in cursor.fetchall()}
+
+
+def drop(model: EmbeddingModel) -> None:
+    """Remove all vectors of a model and its graph."""
+    if method() == "hnsw":
+        halfvec.drop_index(model.pk)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM ingestion_chunkvector WHERE model_id = %s", [model.pk])
+
+
+def ready(model: EmbeddingModel) -> None:
+    """Whatever makes searching the model's vectors quick, once most of them are there."""
+    if method() == "hnsw":
+        halfvec.ensure_index(model.pk, model.dimension)
+
+
+def _read(value: Any) -> Scores:
+    if isinstance(value, str):
+        return np.asarray(value.strip("[]").split(","), dtype=np.float32)
+    return np.frombuffer(bytes(value), dtype="<f2").astype(np.float32)
+
+
+def _count(cursor: Any, model_id: int, chunk_ids: Sequence[int]) -> int:
+    if not chunk_ids:
+        return 0
+    marks = ",".join(str(int(n)) for n in chunk_ids)
+    cursor.execute(
+        f"SELECT count(*) FROM ingestion_chunkvector WHERE model_id = %s AND chunk_id IN ({marks})",
+        [model_id],
+    )
+    return int(cursor.fetchone()[0])

@@ -1,0 +1,153 @@
+"""Which chunks fit a question's words best: the reading side of the postings.
+
+BM25 (Robertson & Zaragoza, 2009) with k1 = 1.2 and b = .75, over the terms of the question that any
+chunk has; the arithmetic is numpy's, over whole rows of postings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from django.db import connection
+from numpy.typing import NDArray
+
+from ingestion.index import analysis, postings
+
+K1, B = 1.2, 0.75
+# A term that so large a part of all chunks has tells them apart too little to be looked at, as long
+# as rarer ones are asked for.
+COMMON = 0.3
+Ids = NDArray[np.int64]
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Chunks with any of the terms. Places are dense numbers; `ids` says whose each is.
+
+    `counted`: the terms that decided, which are not always all that were asked for.
+    """
+
+    scores: Scores
+    firsts: NDArray[np.int64]
+    bounds: NDArray[np.int64]
+    counted: frozenset[str] = frozenset()
+
+    def best(self, n: int, *, among: Ids | None = None) -> tuple[Ids, Scores]:
+        """The `n` best chunks (of `among`), best first; of equals, the older one."""
+        scores = self.scores
+        if among is not None:
+            places = self._places(among)
+            kept = np.zeros_like(scores)
+            kept[places] = scores[places]
+            scores = kept
+        hits = np.flatnonzero(scores)
+        if len(hits) > n:
+            top = np.argpartition(scores[hits], len(hits) - n)[len(hits) - n :]
+            # All that are as good as the last of them, so that ties are cut by id.
+            hits = hits[scores[hits] >= scores[hits[top]].min()]
+        order = np.lexsort((hits, -scores[hits]))[:n]
+        return self.ids(hits[order]), scores[hits[order]]
+
+    def ids(self, places: NDArray[np.int64]) -> Ids:
+        block = np.searchsorted(self.bounds, places, side="right") - 1
+        return np.asarray(self.firsts[block] + (places - self.bounds[block]), dtype=np.int64)
+
+    def _places(self, ids: Ids) -> NDArray[np.int64]:
+        if not len(self.firsts):
+            return np.zeros(0, dtype=np.int64)
+        found = [
+            ids[(ids >= first) & (ids < first + size)] - first + bound
+            for first, size, bound in zip(
+                self.firsts, np.diff([*self.bounds, len(self.scores)]), self.bounds, strict=True
+            )
+        ]
+        return np.concatenate(found)
+
+
+def find(terms: Collection[str], *, required: Collection[str] = ()) -> Found:
+    """Every chunk that has any of `terms` and all of `required`, with its score."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT block, chunks, words FROM ingestion_postingblock ORDER BY block")
+        blocks = cursor.fetchall()
+        sizes = [postings.size_of(block) for block, _, _ in blocks]
+        bounds = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))[:-1]
+        firsts = np.asarray([block >> 1 for block, _, _ in blocks], dtype=np.int64)
+        scores = np.zeros(sum(sizes), dtype=np.float32)
+        found = Found(scores=scores, firsts=firsts, bounds=np.asarray(bounds, dtype=np.int64))
+        n_chunks = sum(row[1] for row in blocks)
+        numbers = {analysis.number(term) for term in {*terms, *required}}
+        if not n_chunks or not numbers:
+            return found
+        rows = _rows(cursor, [row[0] for row in blocks], sorted(numbers))
+    base = dict(zip((row[0] for row in blocks), bounds.tolist(), strict=True))
+    average = sum(row[2] for row in blocks) / n_chunks
+    weights = _weights(round(average * 4) / 4)
+    frequency = {term: sum(len(codes) for _, codes in parts) // 4 for term, parts in rows.items()}
+    needed = {analysis.number(term) for term in required}
+    if needed - frequency.keys():
+        return found
+    rare = {term for term, df in frequency.items() if df <= COMMON * n_chunks}
+    holders = np.zeros(len(scores), dtype=np.uint8) if needed else None
+    for term, parts in rows.items():
+        if rare and term not in rare and term not in needed:
+            continue
+        df = frequency[term]
+        codes = np.frombuffer(b"".join(bytes(codes) for _, codes in parts), dtype="<u4")
+        counts = [len(codes) // 4 for _, codes in parts]
+        places = (codes >> 16).astype(np.int64)
+        places += np.repeat(np.asarray([base[block] for block, _ in parts]), counts)
+        idf = np.float32(np.log(1 + (n_chunks - df + 0.5) / (df + 0.5)))
+        # A chunk has a term once: no place comes twice.
+        scores[places] += weights[codes & 0xFFFF] * idf
+        if holders is not None and term in needed:
+            holders[places] += 1
+    if holders is not None:
+        scores[holders < len(needed)] = 0
+    counted = frozenset(
+        term
+        for term in {*terms, *required}
+        if (number := analysis.number(term)) in needed or number in (rare or frequency)
+    )
+    return replace(found, counted=counted)
+
+
+def _rows(
+    cursor: Any, blocks: Sequence[int], numbers: Sequence[int]
+) -> dict[int, list[tuple[int, bytes]]]:
+    """The postings of each term that has any, block by block."""
+    if connection.vendor == "postgresql":
+        # In the binary format: as text, each byte would be two digits.
+        with connection.connection.cursor(binary=True) as raw:
+            raw.execute(
+                "SELECT term, block, codes FROM ingestion_posting "
+                "WHERE block = ANY(%s) AND term = ANY(%s)",
+                [list(blocks), list(numbers)],
+            )
+            rows = raw.fetchall()
+    else:
+        # CROSS JOIN: the blocks outside, the terms inside, each looked up by the primary key.
+        listed = " UNION ALL ".join(f"SELECT {int(n)}" for n in numbers)
+        cursor.execute(
+            f"WITH wanted(term) AS ({listed}) "
+            "SELECT p.term, p.block, p.codes FROM ingestion_postingblock b CROSS JOIN wanted w "
+            "CROSS JOIN ingestion_posting p ON p.block = b.block AND p.term = w.term"
+        )
+        rows = cursor.fetchall()
+    found: dict[int, list[tuple[int, bytes]]] = {}
+    for term, block, codes in rows:
+        found.setdefault(term, []).append((block, codes))
+    return found
+
+
+@lru_cache(maxsize=8)
+def _weights(average: float) -> Scores:
+    """BM25's weight, without IDF, for each pair of how often (high byte) and how many words (low)."""
+    times, words = np.divmod(np.arange(1 << 16), 256)
+    return np.asarray(
+        times * (K1 + 1) / (times + K1 * (1 - B + B * words / max(average, 1))), dtype=np.float32
+    )
