@@ -325,6 +325,7 @@ SPECTACULAR_SETTINGS = {
         "JobStatus": "jobs.models.Status",
         "Outcome": "jobs.models.Attempt.Outcome",
         "SourceKind": "ingestion.models.SourceKind",
+        "SearchMode": "ingestion.api.search_shapes.MODES",
         "DocumentKind": "ingestion.models.DocumentKind",
         "DocumentState": "ingestion.models.DocumentState",
         "SourceState": "ingestion.api.shapes.SOURCE_STATES",

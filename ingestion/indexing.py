@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from documents.structure import Structure
-from ingestion import chunking
+from ingestion import chunking, index
 from ingestion.chunking import Span, split
 from ingestion.content import Failed, Found, Seen, Unchanged
 from ingestion.models import (
@@ -62,7 +61,8 @@ def put(
     """Keep a document as it was found, and its chunks; those whose text is as it was keep their row.
 
     `spans` are its chunks where the caller knows better than the chunker; with `anew` chunks are
-    made again though nothing changed. The caller holds the source's row.
+    made again though nothing changed. The caller holds the source's row, and calls `index.settle`
+    in the same transaction, once for all that it put.
 
     :raises BadKey: the key can not be kept.
     :raises ValueError: the structure does not hold what it says.
@@ -152,13 +152,14 @@ def remove(*, documents: Iterable[UUID]) -> int:
             children = SourceDocument.objects.filter(parent_id__in=below)
             below = set(children.values_list("pk", flat=True)) - ids
             ids |= below
-        with transaction.atomic(), _forgotten():
+        with transaction.atomic(), index.erased():
             # Children first by hand: the cascade would load every chunk's text.
             Chunk.objects.filter(document_id__in=ids).delete()
             SourceText.objects.filter(document_id__in=ids).delete()
             SourceDocument.objects.filter(parent_id__in=ids).update(parent=None)
             _, per_model = SourceDocument.objects.filter(pk__in=ids).delete()
             removed += per_model.get(SourceDocument._meta.label, 0)
+            index.settle()
     return removed
 
 
@@ -220,7 +221,7 @@ def _replace_text(
     document: SourceDocument, structure: Structure, spans: Sequence[Span] | None
 ) -> int:
     """Make the document's text and chunks what the structure says; how many chunks are new."""
-    with _forgotten():
+    with index.erased():
         if not structure.has_text:
             Chunk.objects.filter(document=document).delete()
             SourceText.objects.filter(document=document).delete()
@@ -276,20 +277,6 @@ def _replace_chunks(document: SourceDocument, text: str, spans: Sequence[Span]) 
         Chunk.objects.bulk_update(moved, columns, batch_size=200)
     Chunk.objects.bulk_create(new, batch_size=200)
     return len(new)
-
-
-@contextmanager
-def _forgotten() -> Iterator[None]:
-    """What is deleted or overwritten inside does not stay readable in the database's file."""
-    if connection.vendor != "sqlite":
-        yield
-        return
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA secure_delete = ON")
-        try:
-            yield
-        finally:
-            cursor.execute("PRAGMA secure_delete = OFF")
 
 
 def _describe(document: SourceDocument, found: Found, source: Source) -> None:

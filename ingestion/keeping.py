@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import DataError, transaction
 from django.db.models import F, Q
 
-from ingestion import indexing
+from ingestion import index, indexing
 from ingestion.content import Failed, Found, Gone, Seen, Unchanged
 from ingestion.models import DocumentState, Source, SourceDocument
 from jobs import events
@@ -64,6 +64,7 @@ class Keeper:
             source = self._locked()
             for seen in batch:
                 self._keep(source, seen, done)
+            index.settle()
             self._write(done)
         return done
 

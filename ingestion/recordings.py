@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db import transaction
 from django.utils import timezone
 
 from documents.structure import Block, Place, Structure, TextBuilder
-from ingestion import indexing
+from ingestion import index, indexing
 from ingestion.chunking import Span
 from ingestion.content import Found
 from ingestion.embedding.tokens import count
+from ingestion.index import filling
 from ingestion.models import DocumentKind, Source, SourceDocument, SourceKind
 from jobs.models import Job
 
@@ -62,6 +64,9 @@ def keep(
     if put.document is not None:
         SourceDocument.objects.filter(pk=put.document.pk).update(recording_job=job)
         Source.objects.filter(pk=source.pk).update(last_synced_at=timezone.now())
+    index.settle()
+    if put.chunks_added:
+        transaction.on_commit(lambda: filling.ask_for(by=job.owner))
     return put.document
 
 

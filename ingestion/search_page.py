@@ -17,10 +17,10 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from ingestion.index import BadQuery, Filters, Hit, Query, Results, health, places, search
+from ingestion.index import BadQuery, Filters, Hit, Query, Results, filling, health, places, search
 from ingestion.models import Chunk, DocumentKind, Source, SourceKind
 from jobs import access, services
-from jobs.models import Job, Status
+from jobs.models import Job
 
 PER_PAGE = 10
 ICONS = {
@@ -38,7 +38,6 @@ OPENS = {
     DocumentKind.RECORDING: "Open the step",
 }
 MODES = {"hybrid": "Words and meaning", "words": "Words alone", "meaning": "Meaning alone"}
-EMBED = "ingestion.embed"
 
 
 def show(request: HttpRequest) -> HttpResponse:
@@ -71,9 +70,9 @@ def embed(request: HttpRequest) -> HttpResponse:
     """POST: queue the job that embeds everything anew."""
     if not access.may_do(request.user):
         raise PermissionDenied
-    job = _embedding()
+    job = filling.waiting()
     if job is None:
-        job = services.submit(kind=EMBED, options={}, by=cast(User, request.user))
+        job = services.submit(kind=filling.KIND, options={}, by=cast(User, request.user))
         messages.success(request, "The index is being embedded anew; searches go on meanwhile.")
     else:
         messages.info(request, "The index is being embedded already.")
@@ -194,13 +193,9 @@ def _marked(hit: Hit, low: int, high: int) -> SafeString:
     return marked + format_html_join("", "{}", [(parts[-1][0],)])
 
 
-def _embedding() -> Job | None:
-    return Job.objects.filter(kind=EMBED, status__in=[Status.QUEUED, Status.RUNNING]).first()
-
-
 def _health(request: HttpRequest) -> dict[str, Any]:
     found = health.look(user=request.user)
-    job = _embedding()
+    job = filling.waiting()
     seen = job is not None and Job.objects.visible_to(request.user).filter(pk=job.pk).exists()
     share = 100 * found.embedded // found.total if found.total else 0
     return {

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from ingestion import connectors, rights
 from ingestion.content import Known, Seen, SyncFailed, SyncRun
+from ingestion.index.filling import embed_new
 from ingestion.keeping import COUNTS, Keeper
 from ingestion.models import DocumentState, Source, SourceDocument
 from jobs.egress import EgressRefused, Policy
@@ -46,6 +47,7 @@ class Sync:
         self._counted_at = 0.0
         self._seen = 0
         self._own_progress = False
+        self._embedding: dict[str, Any] = {}
 
     def run(self) -> dict[str, Any]:
         """Sync the source; its counts.
@@ -60,6 +62,7 @@ class Sync:
             if complete and self.mode != "failures":
                 self._prune()
             counts = self._finish(cursor)
+            self._embedding = embed_new(job=self.job)
         except SyncFailed as error:
             self._count(last=True)
             raise JobFailed(
@@ -261,4 +264,5 @@ class Sync:
         return result
 
     def _result(self) -> dict[str, Any]:
-        return {"sourceId": str(self.source_id), "mode": self.mode, **self._counts()}
+        counts = self._counts()
+        return {"sourceId": str(self.source_id), "mode": self.mode, **counts, **self._embedding}

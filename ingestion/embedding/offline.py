@@ -39,7 +39,10 @@ MADE_AS_OF = 1
 REVISION = f"{WEIGHTS_SHA256[:12]}-int8.{MADE_AS_OF}"
 DOWNLOAD_TIMEOUT_S = 600
 # Words of one run, filling included: more at once is no faster and takes more memory.
-BATCH_WORDS = 4096
+BATCH_WORDS = 2048
+# Texts of one run are about as long as each other: what flows through is quantised by the range of
+# the whole run, and long texts would blur short ones.
+LIKE_LONG = 1.25
 
 
 class NotInstalled(Exception):
@@ -111,7 +114,12 @@ class Offline:
         while at < len(order):
             batch = [order[at]]
             at += 1
-            while at < len(order) and len(cut[order[at]]) * (len(batch) + 1) <= BATCH_WORDS:
+            longest = len(cut[batch[0]]) * LIKE_LONG + 2
+            while (
+                at < len(order)
+                and len(cut[order[at]]) <= longest
+                and len(cut[order[at]]) * (len(batch) + 1) <= BATCH_WORDS
+            ):
                 batch.append(order[at])
                 at += 1
             width = len(cut[batch[-1]])

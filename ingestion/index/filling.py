@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -18,8 +19,16 @@ from ingestion.chunking import embedded_text
 from ingestion.embedding import Embedder, EmbeddingFailed
 from ingestion.index import mark, postings, vectors
 from ingestion.models import EmbeddingModel
+from jobs import access, services
+from jobs.models import Job, Status
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+    from jobs.running import RunningJob
 
 State = EmbeddingModel.State
+KIND = "ingestion.embed"
 BATCH = 32
 Check = Callable[[], None]
 Progress = Callable[[int, int], None]
@@ -105,6 +114,43 @@ def rebuild(
             break
     mark.prune()
     return Filled(embedded=done, model=model)
+
+
+def waiting() -> Job | None:
+    """The job that embeds everything, where one is queued or at work."""
+    return Job.objects.filter(kind=KIND, status__in=[Status.QUEUED, Status.RUNNING]).first()
+
+
+def ask_for(*, by: User) -> Job | None:
+    """Queue the job that embeds what has no vector, for what no sync brings.
+
+    None: there is no model, one is queued already, or `by` may not run jobs.
+    """
+    if embedding.active() is None or not access.may_do(by):
+        return None
+    if Job.objects.filter(kind=KIND, status=Status.QUEUED).exists():
+        return None
+    return services.submit(kind=KIND, options={}, by=by)
+
+
+def embed_new(*, job: RunningJob) -> dict[str, Any]:
+    """Give what a job brought its vectors, as part of the job; what to add to its result.
+
+    A model that fails fails no sync: what was brought is found by its words, the result and the
+    search page say why not by its meaning, and the next sync tries again.
+    """
+
+    def wait(left: float, why: str) -> None:
+        job.check_cancelled()
+
+    try:
+        filled = catch_up(check=job.check_cancelled, on_wait=wait)
+    except EmbeddingFailed as error:
+        job.log(f"Not embedded: {error.message}")
+        return {"embedded": 0, "notEmbedded": error.message}
+    job.metric("embedded", filled.embedded)
+    why = {"notEmbedded": filled.why} if filled.why else {}
+    return {"embedded": filled.embedded, **why}
 
 
 def fill(

@@ -45,6 +45,7 @@ def run(job: RunningJob) -> Mapping[str, Any]:
     from documents.models import Document
     from ingestion.content import Failed, Seen
     from ingestion.documents.connector import seen_of
+    from ingestion.index.filling import embed_new
     from ingestion.keeping import COUNTS, Keeper
     from ingestion.models import Source
     from ingestion.rights import may_change
@@ -74,6 +75,7 @@ def run(job: RunningJob) -> Mapping[str, Any]:
             Source.objects.filter(pk=chosen.pk).update(last_synced_at=timezone.now())
     for name, count in counts.items():
         job.metric(name, count)
+    embedding = embed_new(job=job)
     if problems and not counts["added"] + counts["changed"] + counts["unchanged"]:
         raise JobFailed("none_indexed", problems[0], result=counts)
-    return {**counts, "problems": problems[:20]}
+    return {**counts, "problems": problems[:20], **embedding}

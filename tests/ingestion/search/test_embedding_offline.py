@@ -187,11 +187,11 @@ def test_the_published_model_knows_what_texts_mean(model: offline.Offline) -> No
 
 
 def test_a_text_has_the_same_vector_in_any_company(model: offline.Offline) -> None:
-    texts = ["short", "a somewhat longer text about searching " * 5, "word " * 400]
+    texts = ["short", "a somewhat longer text about searching " * 5, "word " * 400, "shorter"]
     together = model.embed(texts)
     for text, row in zip(texts, together, strict=True):
-        # Activations are quantised by the batch's range, so not to the last bit.
-        assert float(model.embed([text])[0] @ row) > 0.995
+        # Activations are quantised by the range of a run, so not to the last bit.
+        assert float(model.embed([text])[0] @ row) > 0.98
     # What lies after the bound is not read.
     assert float(model.embed(["word " * 254])[0] @ together[2]) > 0.999
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from ingestion.index import filling, places
 from ingestion.models import Chunk, Source
+from jobs.access import Role
+from jobs.roles import put_in
 from tests.factories import SourceFactory
 from tests.ingestion.search.conftest import add
 from tests.ingestion.search.embeddings_server import EmbeddingsServer
@@ -103,7 +105,7 @@ def test_every_role_may_ask_and_finds_its_own(
     no_model: None, admin: User, handbook: Source
 ) -> None:
     viewer = User.objects.create_user("viewer")
-    viewer.groups.add(Group.objects.get_or_create(name="viewer")[0])
+    put_in(user=viewer, role=Role.VIEWER)
     add("apple of the admin", source=handbook)
     add("apple for all", source=SourceFactory(owner=admin, shared=True))
     assert ask(Client(), query="apple").status_code in (401, 403)
