@@ -65,6 +65,8 @@ class Sync:
             self._embedding = embed_new(job=self.job)
         except SyncFailed as error:
             self._count(last=True)
+            # What was had until then is found all the same.
+            self._embedding = embed_new(job=self.job)
             raise JobFailed(
                 error.code, error.message, retry=error.retry, result=self._result()
             ) from error

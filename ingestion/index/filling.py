@@ -7,6 +7,7 @@ active, in one transaction, and the old vectors are removed.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -143,11 +144,14 @@ def embed_new(*, job: RunningJob) -> dict[str, Any]:
     def wait(left: float, why: str) -> None:
         job.check_cancelled()
 
+    began = time.monotonic()
     try:
         filled = catch_up(check=job.check_cancelled, on_wait=wait)
     except EmbeddingFailed as error:
         job.log(f"Not embedded: {error.message}")
         return {"embedded": 0, "notEmbedded": error.message}
+    finally:
+        job.metric("embedding_s", round(time.monotonic() - began, 2))
     job.metric("embedded", filled.embedded)
     why = {"notEmbedded": filled.why} if filled.why else {}
     return {"embedded": filled.embedded, **why}
