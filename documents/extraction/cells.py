@@ -76,11 +76,13 @@ class Column:
         except ValueIssue as issue:
             return None, [(issue.code, issue.severity, issue.message)]
         value = storable(value)
-        issues = [
-            (name, ERROR, said)
-            for name, check in self._checks
-            if (said := check(value)) is not None
-        ]
+        issues: Issues = []
+        for name, check in self._checks:
+            try:
+                if (said := check(value)) is not None:
+                    issues.append((name, ERROR, said))
+            except ValueIssue as issue:
+                issues.append((issue.code, issue.severity, issue.message))
         return value, issues or None
 
 

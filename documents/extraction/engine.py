@@ -13,10 +13,12 @@ from documents.extraction import writers
 from documents.extraction.cells import Column as FieldColumn
 from documents.extraction.cells import Pipeline
 from documents.extraction.definition import Definition
+from documents.extraction.found import Skipped, Table
 from documents.extraction.grids import Grid, Sheet, Unreadable, text_of
-from documents.extraction.layout import Skipped, Table, find_tables, prepared_rows
+from documents.extraction.layout import find_tables
 from documents.extraction.mapping import Mapped, Mapper
 from documents.extraction.report import issue_summary
+from documents.extraction.sheet_rows import prepared_rows
 from documents.extraction.writers import CellIssue, RowsWriter, Writer
 
 MAX_TABLES = 500
@@ -121,9 +123,11 @@ class Run:
         self.documents.append(result)
         try:
             grid = opened()
-            for sheet in grid.sheets():
-                self._sheet(result, grid, sheet)
-            result.warnings = list(grid.warnings)
+            try:
+                for sheet in grid.sheets():
+                    self._sheet(result, grid, sheet)
+            finally:
+                result.warnings = [*grid.warnings, *self._mapper.warnings]
             if not result.tables:
                 result.error = "no_table"
                 result.message = f"No table with at least {self.definition.tables.min_columns} columns was found."

@@ -6,25 +6,22 @@ kept, but the numbers of rows that are left out.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections import Counter, deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from documents.extraction.definition import TableRules
-from documents.extraction.evidence import Evidence, share
+from documents.extraction.evidence import share
+from documents.extraction.expressions import Expression, TooSlow
+from documents.extraction.found import SHOWN_SKIPPED, Column, Skipped, Table, joined
 from documents.extraction.grids import Grid, Row, Sheet, column_letters, is_empty, text_of
-from documents.extraction.headers import Vocabulary, normalised
+from documents.extraction.headers import Vocabulary
 from documents.extraction.heading import Heading, find_heading, is_heading_row
 from documents.extraction.shapes import EMPTY, TEXT, VALUES, shape
+from documents.extraction.sheet_rows import bands_of, prepared_rows
 
 AHEAD = 40
 SAMPLE = 300
-SHOWN_SKIPPED = 200
-# The rows by which a sheet's tables are told to stand side by side.
-ASIDE_ROWS = 200
 TOTAL_WORDS = (
     "total",
     "totals",
@@ -60,91 +57,6 @@ TOTAL_WORDS = (
 )
 
 
-@dataclass(kw_only=True)
-class Skipped:
-    """A row that is no row of the table, and why: title, note, total, repeated_header, hidden."""
-
-    row: int
-    kind: str
-    text: str
-
-
-@dataclass(kw_only=True)
-class Column:
-    """One column of a found table; `number` counts from 1 in its sheet."""
-
-    number: int
-    header: str
-    parts: tuple[str, ...] = ()
-    sample: list[Any] = field(default_factory=list)
-    filled: int = 0
-    evidence: Evidence = field(default_factory=Evidence)
-
-    @property
-    def letters(self) -> str:
-        return column_letters(self.number)
-
-
-@dataclass(kw_only=True)
-class Table:
-    """A table as it stands in its sheet. Rows count from 1."""
-
-    sheet: Sheet
-    number: int = 0
-    title: str = ""
-    header_rows: tuple[int, ...] = ()
-    columns: list[Column]
-    first_row: int = 0
-    last_row: int = 0
-    rows: int = 0
-    left_out: set[int] = field(default_factory=set)
-    skipped: list[Skipped] = field(default_factory=list)
-    skipped_counts: Counter[str] = field(default_factory=Counter)
-    hidden_columns: list[str] = field(default_factory=list)
-
-    def skip(self, row: Row, kind: str) -> None:
-        self.left_out.add(row.number)
-        self.skipped_counts[kind] += 1
-        if len(self.skipped) < SHOWN_SKIPPED:
-            self.skipped.append(Skipped(row=row.number, kind=kind, text=_joined(row.cells)))
-
-
-def prepared_rows(grid: Grid, sheet: Sheet, rules: TableRules) -> Iterator[Row]:
-    """The sheet's rows that are to be seen, without empty cells at their ends; blank rows left out.
-
-    A merged cell's value stands in each of its rows where the rules say so.
-    """
-    hidden = frozenset() if rules.keep_hidden else sheet.hidden_rows
-    fills: list[tuple[int, int, int, Any]] | None = None
-    open_fills: list[tuple[int, int, Any]] = []
-    position = 0
-    for number, cells in grid.rows(sheet):
-        if fills is None:
-            tall = [area for area in sheet.merged if area[2] > area[0]] if rules.fill_merged else []
-            fills = [(top, left, bottom, None) for top, left, bottom, _ in sorted(tall)]
-        if fills or open_fills:
-            open_fills = [fill for fill in open_fills if fill[0] >= number]
-            if open_fills:
-                cells = list(cells)
-                for _, left, value in open_fills:
-                    while len(cells) < left:
-                        cells.append(None)
-                    if is_empty(cells[left - 1]):
-                        cells[left - 1] = value
-            while position < len(fills) and fills[position][0] <= number:
-                top, left, bottom, _ = fills[position]
-                position += 1
-                if top == number and left <= len(cells) and not is_empty(cells[left - 1]):
-                    open_fills.append((bottom, left, cells[left - 1]))
-        if number in hidden:
-            continue
-        last = len(cells)
-        while last and ((value := cells[last - 1]) is None or value == "" or is_empty(value)):
-            last -= 1
-        if last:
-            yield Row(number, cells if last == len(cells) else cells[:last])
-
-
 def find_tables(
     grid: Grid, sheet: Sheet, rules: TableRules, vocabulary: Vocabulary
 ) -> tuple[list[Table], list[Skipped]]:
@@ -153,69 +65,15 @@ def find_tables(
     """
     tables: list[Table] = []
     loose: list[Skipped] = []
-    for first, last in _bands(grid, sheet, rules, vocabulary):
+    for first, last in bands_of(grid, sheet, rules, vocabulary):
         scan = _Scan(sheet, rules, vocabulary, first=first, last=last)
         for row in prepared_rows(grid, sheet, rules):
             scan.feed(row)
         scan.finish()
+        grid.warnings += [said for said in scan.warnings if said not in grid.warnings]
         tables += scan.tables
         loose += scan.loose
     return tables, loose[:SHOWN_SKIPPED]
-
-
-def _bands(
-    grid: Grid, sheet: Sheet, rules: TableRules, vocabulary: Vocabulary
-) -> list[tuple[int, int | None]]:
-    """Ranges of columns that hold tables of their own; one without an end where nothing stands aside."""
-    seen: list[Row] = []
-    for row in prepared_rows(grid, sheet, rules):
-        seen.append(row)
-        if len(seen) >= ASIDE_ROWS:
-            break
-    used = Counter(
-        column for row in seen for column, value in enumerate(row.cells, 1) if not is_empty(value)
-    )
-    if not used:
-        return []
-    groups: list[list[int]] = []
-    for column in sorted(used):
-        if groups and column == groups[-1][-1] + 1:
-            groups[-1].append(column)
-        else:
-            groups.append([column])
-    groups = [group for group in groups if len(group) >= max(2, rules.min_columns)] or groups[:1]
-    whole: list[tuple[int, int | None]] = [(1, None)]
-    if len(groups) < 2 or len(groups) > 12:
-        return whole
-    spans = [(group[0], group[-1]) for group in groups]
-    facts = [_extent(seen, first, last, vocabulary) for first, last in spans]
-    for one, other in itertools.pairwise(facts):
-        same_words = one[2] & other[2]
-        apart = abs(one[0] - other[0]) >= 2 or abs(one[1] - other[1]) >= 2
-        if not (same_words or (apart and one[2] and other[2])):
-            return whole
-    return [
-        (
-            1 if position == 0 else first,
-            None if position == len(spans) - 1 else spans[position + 1][0] - 1,
-        )
-        for position, (first, _) in enumerate(spans)
-    ]
-
-
-def _extent(
-    rows: list[Row], first: int, last: int, vocabulary: Vocabulary
-) -> tuple[int, int, frozenset[str]]:
-    """The first and last row with two cells in this range, and the words of its header."""
-    numbers = []
-    words: frozenset[str] = frozenset()
-    for row in rows:
-        cells = [value for value in row.cells[first - 1 : last] if not is_empty(value)]
-        if len(cells) >= 2:
-            numbers.append(row.number)
-            if not words and all(shape(value) == TEXT for value in cells):
-                words = frozenset(normalised(text_of(value)) for value in cells)
-    return (numbers[0], numbers[-1], words) if numbers else (0, 0, frozenset())
 
 
 class _Scan:
@@ -232,6 +90,8 @@ class _Scan:
     ) -> None:
         self.tables: list[Table] = []
         self.loose: list[Skipped] = []
+        # What a person should know of how the tables were found.
+        self.warnings: list[str] = []
         self._sheet = sheet
         self._rules = rules
         self._vocabulary = vocabulary
@@ -244,7 +104,7 @@ class _Scan:
         self._usual = 0
         self._before = 0
         self._stopped = False
-        self._stop = [re.compile(pattern, re.I) for pattern in rules.stop_at]
+        self._stop = [Expression(pattern, flags=re.I) for pattern in rules.stop_at]
         self._totals = (*TOTAL_WORDS, *(word.casefold() for word in rules.total_words))
         self._titles: list[Row] = []
 
@@ -304,7 +164,7 @@ class _Scan:
             ],
         )
         gathered = [row for row in self._titles if window[0].number - row.number <= 12]
-        texts = [_joined(row.cells) for row in gathered]
+        texts = [joined(row.cells) for row in gathered]
         table.title = next((text for text in texts if text), "")[:200]
         for row in self._titles:
             if row in gathered:
@@ -333,7 +193,7 @@ class _Scan:
         gap = row.number - self._before - 1
         first = next((value for value in cells if value is not None and value != ""), None)
         is_text = isinstance(first, str)
-        if self._stop and any(stop.search(_joined(cells)) for stop in self._stop):
+        if self._stop and self._stops(joined(cells)):
             table.skip(row, "stop")
             self._stopped = True
             return True
@@ -373,6 +233,17 @@ class _Scan:
             return False
         self._take(table, row)
         return True
+
+    def _stops(self, text: str) -> bool:
+        for stop in self._stop:
+            try:
+                if stop.search(text):
+                    return True
+            except TooSlow as error:
+                said = f"tables.stop_at was not heeded where it took too long: {error}"
+                if said not in self.warnings:
+                    self.warnings.append(said)
+        return False
 
     def _is_sparse(self, table: Table, cells: list[Any]) -> bool:
         """Whether a row's only cell is one more value of its column, and no note or section."""
@@ -461,7 +332,7 @@ class _Scan:
 
     def _loosen(self, row: Row, kind: str) -> None:
         if len(self.loose) < SHOWN_SKIPPED:
-            self.loose.append(Skipped(row=row.number, kind=kind, text=_joined(row.cells)))
+            self.loose.append(Skipped(row=row.number, kind=kind, text=joined(row.cells)))
 
 
 def _unbroken(rows: list[Row]) -> list[Row]:
@@ -488,7 +359,3 @@ def _types(rows: list[Row], columns: list[Column]) -> list[str]:
 
 def _key(cells: list[Any]) -> tuple[str, ...]:
     return tuple(text_of(value).strip() for value in cells if not is_empty(value))
-
-
-def _joined(cells: list[Any]) -> str:
-    return " ".join(text_of(value).strip() for value in cells[:50] if not is_empty(value))[:200]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from scipy.optimize import linear_sum_assignment
-
 from documents.extraction import plugins
+from documents.extraction.assignment import best_assignment
 from documents.extraction.definition import Definition, Field
+from documents.extraction.expressions import Expression, TooSlow
+from documents.extraction.found import Column
 from documents.extraction.grids import text_of
 from documents.extraction.headers import Vocabulary, is_placeholder, variants
-from documents.extraction.layout import Column
 from documents.extraction.values import ValueIssue, reader_of
 
 NO_SIGNAL = "no_signal"
@@ -24,6 +22,8 @@ DUPLICATE = "duplicate_field"
 PLACEHOLDER = "empty_or_placeholder_header"
 REASONS = (NO_SIGNAL, BELOW_THRESHOLD, AMBIGUOUS, DUPLICATE, PLACEHOLDER)
 
+# Of each column against each field.
+Scores = Sequence[Sequence[float]]
 # Less than this is chance: words have letters in common.
 FLOOR = 0.3
 CANDIDATES = 3
@@ -115,8 +115,10 @@ class Mapper:
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
         self.vocabulary = Vocabulary(definition.fields)
+        # What a person should know: expressions that took too long, each once.
+        self.warnings: list[str] = []
         self._patterns = {
-            field.name: [re.compile(pattern) for pattern in field.patterns]
+            field.name: [Expression(pattern) for pattern in field.patterns]
             for field in definition.fields
         }
         self._telling = {field.name: self._how_telling(field) for field in definition.fields}
@@ -127,22 +129,19 @@ class Mapper:
 
     def map(self, columns: Sequence[Column]) -> list[Mapped]:
         """What each column is, in the order of the columns."""
-        fields = self.definition.fields
         scored = [self._candidates(column, columns) for column in columns]
-        scores = np.array(
-            [[candidate.score for candidate in row] for row in scored], dtype=float
-        ).reshape(len(columns), len(fields))
-        chosen: dict[int, int] = {}
-        if scores.size:
-            # Below the threshold nothing is mapped, so nothing there may push a sure pair aside.
-            weights = np.where(scores >= self.definition.threshold, scores, 0.0)
-            # The same whatever the order of equal sums: an earlier column prefers an earlier field.
-            nudge = 1e-9 * np.add.outer(np.arange(len(columns)), np.arange(len(fields)))
-            for row, col in zip(
-                *linear_sum_assignment(weights - nudge, maximize=True), strict=True
-            ):
-                if weights[row, col] > 0:
-                    chosen[int(row)] = int(col)
+        scores = [[candidate.score for candidate in row] for row in scored]
+        # Below the threshold nothing is mapped, so nothing there may push a sure pair aside. The same
+        # whatever the order of equal sums: an earlier column prefers an earlier field.
+        chosen = best_assignment(
+            [
+                [
+                    score - 1e-9 * (row + col) if score >= self.definition.threshold else 0.0
+                    for col, score in enumerate(line)
+                ]
+                for row, line in enumerate(scores)
+            ]
+        )
         return [
             self._verdict(position, column, scored[position], scores, chosen, columns)
             for position, column in enumerate(columns)
@@ -153,7 +152,7 @@ class Mapper:
         position: int,
         column: Column,
         candidates: list[Candidate],
-        scores: Any,
+        scores: Scores,
         chosen: dict[int, int],
         columns: Sequence[Column],
     ) -> Mapped:
@@ -175,13 +174,13 @@ class Mapper:
 
         if position in chosen:
             field = chosen[position]
-            own = scores[position, field]
+            own = scores[position][field]
             # Another column that names the field as well: one of them is it, and nothing says which.
             rivals = [
                 other
                 for other in range(len(columns))
                 if other != position
-                and scores[other, field] >= max(own - margin, 0.01)
+                and scores[other][field] >= max(own - margin, 0.01)
                 and not self._elsewhere(other, field, scores, chosen)
             ]
             if rivals:
@@ -192,14 +191,12 @@ class Mapper:
                 index
                 for index in ranked
                 if index != field
-                and scores[position, index] >= own - margin
+                and scores[position][index] >= own - margin
                 and not self._taken(index, position, scores, chosen)
             ]
             if others:
                 return unmapped(AMBIGUOUS, tuple(fields[index].name for index in (field, *others)))
-            return Mapped(
-                column=column, field=fields[field].name, score=float(own), candidates=shown
-            )
+            return Mapped(column=column, field=fields[field].name, score=own, candidates=shown)
         if top.score >= self.definition.threshold:
             return unmapped(DUPLICATE, self._holders(ranked[0], chosen, columns))
         if is_placeholder(column.header):
@@ -211,19 +208,19 @@ class Mapper:
             return unmapped(AMBIGUOUS, (top.field, candidates[ranked[1]].field))
         return unmapped(BELOW_THRESHOLD)
 
-    def _elsewhere(self, other: int, field: int, scores: Any, chosen: dict[int, int]) -> bool:
+    def _elsewhere(self, other: int, field: int, scores: Scores, chosen: dict[int, int]) -> bool:
         """Whether `other` is surely another field, so that it is no rival for this one."""
         taken = chosen.get(other)
         return (
             taken is not None
             and taken != field
-            and scores[other, taken] >= scores[other, field] + self.definition.margin
+            and scores[other][taken] >= scores[other][field] + self.definition.margin
         )
 
-    def _taken(self, field: int, position: int, scores: Any, chosen: dict[int, int]) -> bool:
+    def _taken(self, field: int, position: int, scores: Scores, chosen: dict[int, int]) -> bool:
         """Whether `field` surely is another column, so that it is no choice for this one."""
         return any(
-            col == field and scores[row, field] >= scores[position, field] + self.definition.margin
+            col == field and scores[row][field] >= scores[position][field] + self.definition.margin
             for row, col in chosen.items()
             if row != position
         )
@@ -285,7 +282,7 @@ class Mapper:
         fit = 0
         for raw in values:
             text = text_of(raw).strip()
-            if patterns and not any(pattern.fullmatch(text) for pattern in patterns):
+            if patterns and not any(self._fits(pattern, text) for pattern in patterns):
                 continue
             if allowed and text.casefold() not in allowed:
                 continue
@@ -307,6 +304,15 @@ class Mapper:
                     continue
             fit += 1
         return fit / len(values)
+
+    def _fits(self, pattern: Expression, text: str) -> bool:
+        try:
+            return pattern.fullmatch(text)
+        except TooSlow as error:
+            said = f"Where it took too long a value counts as none of its field: {error}"
+            if said not in self.warnings:
+                self.warnings.append(said)
+            return False
 
     def _combined(
         self, field: Field, header: float, fit: float, count: int, blank: bool
@@ -334,7 +340,7 @@ class Mapper:
         if field.values.one_of:
             telling = max(telling, 0.6)
         for pattern in self._patterns[field.name]:
-            common = sum(1 for text in _ORDINARY if pattern.fullmatch(text))
+            common = sum(1 for text in _ORDINARY if self._fits(pattern, text))
             # The loosest of the patterns says how much all of them tell.
             if common:
                 return max(telling, 0.3 if common <= 2 else 0.1)

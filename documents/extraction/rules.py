@@ -14,11 +14,12 @@ from typing import Any
 
 from documents.extraction import plugins
 from documents.extraction.definition import Call
+from documents.extraction.expressions import Expression, TooSlow
 from documents.extraction.grids import text_of
 from documents.extraction.values import ValueIssue
 
 Transform = Callable[[Any], Any]
-# Takes the value and its number in the column; a message where something is wrong.
+# Takes a value; a message where something is wrong, a ValueIssue where it can not be told.
 Check = Callable[[Any], "str | None"]
 
 
@@ -62,9 +63,9 @@ def _count(arguments: Any) -> int:
     return arguments
 
 
-def _regex(arguments: Any) -> re.Pattern[str]:
+def _regex(arguments: Any) -> Expression:
     try:
-        return re.compile(_text(arguments))
+        return Expression(_text(arguments))
     except re.error as error:
         raise BadArguments(f"This is no regular expression: {error}.") from error
 
@@ -83,7 +84,18 @@ def _replace(arguments: Any) -> Transform:
     pattern, text = _regex(arguments["pattern"]), arguments["with"]
     if not isinstance(text, str):
         raise BadArguments("`with` is a text; put it in quotation marks.")
-    return lambda value: pattern.sub(text, text_of(value))
+    try:
+        re.sub(pattern.pattern, text, "")
+    except (re.error, IndexError) as error:
+        raise BadArguments(f"`with` does not fit the pattern: {error}.") from error
+
+    def replace(value: Any) -> str:
+        try:
+            return pattern.sub(text, text_of(value))
+        except TooSlow as error:
+            raise ValueIssue("expression_too_slow", str(error)) from error
+
+    return replace
 
 
 def _map(arguments: Any) -> Transform:
@@ -235,11 +247,16 @@ def _length(low: bool) -> Callable[[Any], Check]:
 
 def _matches(arguments: Any) -> Check:
     pattern = _regex(arguments)
-    return lambda value: (
-        None
-        if pattern.fullmatch(text_of(value))
-        else f"{text_of(value)[:80]!r} does not match {pattern.pattern}."
-    )
+
+    def check(value: Any) -> str | None:
+        text = text_of(value)
+        try:
+            fits = pattern.fullmatch(text)
+        except TooSlow as error:
+            raise ValueIssue("expression_too_slow", str(error)) from error
+        return None if fits else f"{text[:80]!r} does not match {pattern.pattern}."
+
+    return check
 
 
 def _one_of(arguments: Any) -> Check:

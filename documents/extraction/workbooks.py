@@ -14,6 +14,7 @@ import python_calamine as calamine
 from lxml import etree
 
 from documents.extraction.grids import MAX_MERGED, Row, Sheet, Unreadable
+from documents.readers.hidden import hidden_of
 
 # Calamine holds a sheet as one rectangle: 24 bytes a cell, used or not.
 MAX_CELLS = 8_000_000
@@ -52,6 +53,8 @@ class Workbook:
             ) from error
         self._metadata = {sheet.name: sheet for sheet in self._book.sheets_metadata}
         self._members = _sheet_members(path) if zipfile.is_zipfile(path) else {}
+        # Of an XLSX the sheets' own XML tells it, see `_scan`.
+        self._hidden = {} if self._members else hidden_of(path)
 
     def sheets(self) -> list[Sheet]:
         found = []
@@ -84,7 +87,8 @@ class Workbook:
             ) from error
         if opened.start is None:
             return
-        first_row, first_column = opened.start
+        # Its rows begin with the sheet's first one, its columns with the first that is used.
+        first_column = opened.start[1]
         if opened.height * opened.width > MAX_CELLS * 4:
             raise Unreadable(
                 "too_large",
@@ -97,7 +101,7 @@ class Workbook:
                 for (top, left), (bottom, right) in ranges[:MAX_MERGED]
             ]
         before: list[Any] = [None] * first_column
-        for number, cells in enumerate(opened.iter_rows(), first_row + 1):
+        for number, cells in enumerate(opened.iter_rows(), 1):
             yield Row(number, before + cells if first_column else cells)
 
     def _sparse_rows(self, sheet: Sheet) -> Iterator[Row]:
@@ -142,7 +146,11 @@ class Workbook:
     def _facts_of(self, name: str) -> _Facts:
         if name not in self._facts:
             member = self._members.get(name)
-            self._facts[name] = _Facts() if member is None else _scan(self._path, member)
+            facts = _Facts() if member is None else _scan(self._path, member)
+            if hidden := self._hidden.get(name):
+                facts.hidden_rows = {row + 1 for row in hidden.rows}
+                facts.hidden_columns = {column + 1 for column in hidden.columns}
+            self._facts[name] = facts
         return self._facts[name]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetVisibleEnum
 
 from documents.readers import packages
@@ -14,6 +16,7 @@ from documents.readers.base import (
     cell_ref,
 )
 from documents.readers.cells import shown, typed
+from documents.readers.hidden import Hidden, hidden_of, tells
 from documents.structure import Structure
 
 
@@ -29,16 +32,20 @@ def read(source: Source) -> Structure:
                     with package.open(info) as part:
                         packages.refuse_doctype(part.read(64 * 1024), info.filename)
     else:
-        built.warn(
-            "no_layout",
-            "Of this old format the values are read, without hidden rows, comments and formulas.",
+        what = (
+            "comments and formulas" if tells(source.path) else "hidden rows, comments and formulas"
         )
-    add_sheets(built, source)
+        built.warn("no_layout", f"Of this old format the values are read, without {what}.")
+    add_sheets(built, source, hidden=hidden_of(source.path))
     return built.build()
 
 
-def add_sheets(built: StructureBuilder, source: Source) -> None:
+def add_sheets(
+    built: StructureBuilder, source: Source, *, hidden: Mapping[str, Hidden] | None = None
+) -> None:
     """Append each sheet's values; empty sheets leave a page without a table.
+
+    `hidden`: what is hidden of each sheet, by its name, where that is known.
 
     :raises PasswordNeeded, Unreadable: it is encrypted, or damaged.
     """
@@ -56,14 +63,18 @@ def add_sheets(built: StructureBuilder, source: Source) -> None:
     for number, described in enumerate(workbook.sheets_metadata, 1):
         built.begin_page(number)
         try:
-            _add_sheet(built, workbook, described.name)
+            _add_sheet(
+                built, workbook, described.name, (hidden or {}).get(described.name, Hidden())
+            )
         except CalamineError as error:
             built.warn("sheet_damaged", f"{described.name} can not be read: {error}"[:400], number)
         built.end_page(name=described.name, hidden=described.visible != SheetVisibleEnum.Visible)
         source.on_page(number, total)
 
 
-def _add_sheet(built: StructureBuilder, workbook: CalamineWorkbook, name: str) -> None:
+def _add_sheet(
+    built: StructureBuilder, workbook: CalamineWorkbook, name: str, hidden: Hidden
+) -> None:
     sheet = workbook.get_sheet_by_name(name)
     if sheet.start is None:
         return
@@ -100,7 +111,16 @@ def _add_sheet(built: StructureBuilder, workbook: CalamineWorkbook, name: str) -
                     rowspan=rowspan,
                     colspan=colspan,
                     ref=cell_ref(row, col),
+                    hidden=row in hidden.rows or col in hidden.columns,
                 )
             )
         rows.append(line)
-    built.table(rows, title=name, sheet=name, rows_left_out=left_out)
+    width = max((len(line) for line in rows), default=0)
+    built.table(
+        rows,
+        title=name,
+        sheet=name,
+        hidden_rows=sorted(row for row in hidden.rows if row < len(rows)),
+        hidden_cols=sorted(col for col in hidden.columns if col < width),
+        rows_left_out=left_out,
+    )
