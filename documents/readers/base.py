@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 
 from documents.structure import (
@@ -243,9 +244,10 @@ class StructureBuilder:
             )
         )
 
-    def sort_blocks(self) -> None:
-        """Put the blocks in the order of their text: for a reader that adds some late."""
-        self._blocks.sort(key=lambda block: block.place.start)
+    def add_blocks(self, blocks: Iterable[Block]) -> None:
+        """Take blocks whose spans are right already, wherever in the text they stand."""
+        self._blocks += blocks
+        self._blocks.sort(key=attrgetter("place.start"))
 
     def add_table(self, table: Table) -> None:
         """Take a table whose spans are right already; it gets the next number, from 1."""

@@ -1,16 +1,13 @@
 """PDF: the text of each page with its lines in place, headings by their size, and tables.
 
-Text comes from PDFium in one call a page; sizes and boxes are asked for once a line, which costs
-little. A page without text is read by OCR. Scripts and actions of a PDF are never run.
+Text comes from PDFium in one call a page; the size and the box of a line take four more, which
+together must stay well below what the text takes (bench/documents.py). A page without text is read
+by OCR. Scripts and actions of a PDF are never run.
 """
 
 from __future__ import annotations
 
-import ctypes
-import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pypdfium2 as pdfium
@@ -19,16 +16,13 @@ import pypdfium2.raw as raw
 from documents.readers import pdf_tables
 from documents.readers.base import MAX_PAGES, PasswordNeeded, Source, StructureBuilder, Unreadable
 from documents.readers.image import add_ocr
-from documents.structure import Box, Structure
+from documents.readers.pdf_lines import Group, Line, Lines, plain, plain_lines
+from documents.structure import Block, BlockKind, Place, Structure
 
 # Tesseract reads best at about this many dots an inch.
 OCR_DPI = 250
 MAX_OCR_PAGES = 300
 MAX_OCR_PIXELS = 60_000_000
-_LIST = re.compile(r"\s*(?:[•◦▪‣∙·–—*-]|\(?\d{1,3}[.)]|\(?[a-z]\))\s+\S")
-# PDFium marks a word that was split at a line's end by one of these.
-_HYPHENS = str.maketrans({"\x02": "-", "\ufffe": "-", "\xad": "-"})
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\uffff]")
 _META = {
     "Title": "title",
     "Author": "author",
@@ -41,14 +35,6 @@ _META = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    start: int
-    text: str
-    size: float
-    box: Box | None
-
-
 def read(source: Source) -> Structure:
     built = StructureBuilder(source.media_type)
     with _opened(source) as pdf:
@@ -58,7 +44,8 @@ def read(source: Source) -> Structure:
         built.meta("pages", total)
         if total > MAX_PAGES:
             built.warn("cut", f"Only the first {MAX_PAGES:,} of {total:,} pages were read.")
-        pages: list[list[_Line]] = []
+        pages: list[list[Group]] = []
+        measure = Lines()
         with pdf_tables.Tables(source, built) as tables:
             ocr_pages = 0
             for index in range(min(total, MAX_PAGES)):
@@ -68,7 +55,9 @@ def read(source: Source) -> Structure:
                     _damaged_page(built, index + 1)
                     pages.append([])
                     continue
-                ocr_pages += _read_page(built, source, page, index + 1, ocr_pages, tables, pages)
+                ocr_pages += _read_page(
+                    built, source, page, index + 1, ocr_pages, tables, measure, pages
+                )
                 page.close()
                 source.on_page(index + 1, total)
     _add_blocks(built, built.build().text, pages)
@@ -79,13 +68,9 @@ def page_text(page: Any) -> str:
     """The page's text as PDFium gives it, line by line, with plain line ends and hyphens."""
     textpage = page.get_textpage()
     try:
-        return _plain(textpage.get_text_range())
+        return plain(textpage.get_text_range())
     finally:
         textpage.close()
-
-
-def _plain(text: str) -> str:
-    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n").translate(_HYPHENS))
 
 
 def _opened(source: Source) -> Any:
@@ -119,7 +104,8 @@ def _read_page(
     number: int,
     ocr_pages: int,
     tables: pdf_tables.Tables,
-    pages: list[list[_Line]],
+    measure: Lines,
+    pages: list[list[Group]],
 ) -> int:
     """Append one page; 1 when OCR was tried on it."""
     width, height = page.get_size()
@@ -128,9 +114,20 @@ def _read_page(
     text = textpage.get_text_range()
     tried = 0
     seen = False
-    lines: list[_Line] = []
+    groups: list[Group] = []
+    lines: list[Line] = []
+    told: list[str] = []
     if (text.strip() and source.ocr != "always") or source.ocr == "never":
-        lines = list(_lines(textpage, text, built, height, rotated=page.get_rotation() != 0))
+        pieces, told = plain_lines(text)
+        groups = measure.groups(
+            textpage,
+            text,
+            pieces,
+            told,
+            start=built.raw("\n".join(told) + "\n"),
+            height=height if page.get_rotation() == 0 else None,
+            lines=lines if source.find_tables else None,
+        )
     textpage.close()
     if source.ocr == "always" or (source.ocr == "auto" and not text.strip()):
         if not _has_pictures(page):
@@ -142,10 +139,9 @@ def _read_page(
         else:
             tried = 1
             seen = _ocr(built, source, page, number, width, height)
-    pages.append(lines)
+    pages.append(groups)
     if lines:
-        whole = "\n".join(_plain(piece) for piece in text.split("\r\n"))
-        tables.look(number, page, [(line.text, line.box) for line in lines], whole)
+        tables.look(number, page, lines, "\n".join(told))
     built.end_page(width=width, height=height, ocr=seen)
     return tried
 
@@ -165,109 +161,26 @@ def _ocr(
     return add_ocr(built, source, picture, number, scale=1 / scale)
 
 
-def _lines(
-    textpage: Any, text: str, built: StructureBuilder, height: float, *, rotated: bool
-) -> Iterator[_Line]:
-    """Append the page's text; each of its lines with size and box."""
-    box = tuple(ctypes.c_double() for _ in range(4))
-    position = 0
-    for piece in text.split("\r\n"):
-        shown = _plain(piece)
-        start = built.raw(shown + "\n")
-        stripped = piece.strip()
-        if stripped:
-            first = position + piece.index(stripped[0])
-            last = position + len(piece.rstrip()) - 1
-            begin = _char(textpage, first)
-            size = raw.FPDFText_GetFontSize(textpage, begin)
-            matrix = raw.FS_MATRIX()
-            # The size is set in a space of its own; the matrix says how large it is on the page.
-            if raw.FPDFText_GetMatrix(textpage, begin, matrix):
-                size *= max(abs(matrix.d), abs(matrix.b)) or 1
-            found = None if rotated else _box(textpage, begin, _char(textpage, last), height, box)
-            inner = shown.rstrip()
-            yield _Line(start=start, text=inner, size=size, box=found)
-        position += len(piece) + 2
-
-
-def _char(textpage: Any, text_index: int) -> int:
-    index = raw.FPDFText_GetCharIndexFromTextIndex(textpage, text_index)
-    return int(index) if index >= 0 else text_index
-
-
-def _box(textpage: Any, first: int, last: int, height: float, box: Any) -> Box | None:
-    left, right, bottom, top = box
-    if not raw.FPDFText_GetCharBox(textpage, first, left, right, bottom, top):
-        return None
-    x0, low, high = left.value, bottom.value, top.value
-    if not raw.FPDFText_GetCharBox(textpage, last, left, right, bottom, top):
-        return None
-    low, high = min(low, bottom.value), max(high, top.value)
-    return (
-        round(x0, 1),
-        round(height - high, 1),
-        round(max(right.value, x0), 1),
-        round(height - low, 1),
-    )
-
-
-def _add_blocks(built: StructureBuilder, whole: str, pages: list[list[_Line]]) -> None:
-    """Group lines into headings, list items and paragraphs, by size and distance."""
+def _add_blocks(built: StructureBuilder, whole: str, pages: list[list[Group]]) -> None:
+    """Make groups of lines headings by their size, list items and paragraphs."""
     sizes: Counter[float] = Counter()
-    for lines in pages:
-        for line in lines:
-            sizes[round(line.size, 1)] += len(line.text)
+    for groups in pages:
+        for group in groups:
+            sizes[round(group.size, 1)] += group.end - group.start
     body = sizes.most_common(1)[0][0] if sizes else 0.0
     larger = sorted((size for size in sizes if size > body * 1.12 and body), reverse=True)
     levels = {size: min(rank, 6) for rank, size in enumerate(larger, 1)}
-    # What OCR gave is there already, with its pages; blocks are sorted by where they stand.
-    for number, lines in enumerate(pages, 1):
-        for group in _groups(lines):
-            first = group[0]
-            end = group[-1].start + len(group[-1].text)
-            text = whole[first.start : end]
-            level = levels.get(round(first.size, 1), 0)
-            boxes = [line.box for line in group if line.box is not None]
-            box = (
-                (
-                    min(each[0] for each in boxes),
-                    min(each[1] for each in boxes),
-                    max(each[2] for each in boxes),
-                    max(each[3] for each in boxes),
-                )
-                if len(boxes) == len(group)
-                else None
-            )
+    blocks = []
+    for number, groups in enumerate(pages, 1):
+        for start, end, size, box, is_item in groups:
+            text = whole[start:end]
+            level = levels.get(round(size, 1), 0) if levels else 0
+            kind: BlockKind = "paragraph"
             if level and len(text) <= 300 and any(char.isalpha() for char in text):
-                built.block_within("heading", text, first.start, level=level, bbox=box, page=number)
-            elif _LIST.match(text):
-                built.block_within("list_item", text, first.start, level=1, bbox=box, page=number)
+                kind = "heading"
+            elif is_item:
+                kind, level = "list_item", 1
             else:
-                built.block_within("paragraph", text, first.start, bbox=box, page=number)
-    built.sort_blocks()
-
-
-def _groups(lines: list[_Line]) -> Iterator[list[_Line]]:
-    """Runs of lines that belong together: of one size, at the distance of lines, no new item."""
-    group: list[_Line] = []
-    for line in lines:
-        if not line.text.strip():
-            continue
-        if group and _breaks(group[-1], line):
-            yield group
-            group = []
-        group.append(line)
-    if group:
-        yield group
-
-
-def _breaks(above: _Line, line: _Line) -> bool:
-    if abs(above.size - line.size) > 0.6 or _LIST.match(line.text):
-        return True
-    if above.box is None or line.box is None:
-        return False
-    distance = line.box[3] - above.box[3]
-    if distance < 0 or distance > 1.75 * max(line.size, 1):
-        return True
-    # A line that ends early and a next one that is indented: a new paragraph.
-    return line.box[0] - above.box[0] > 0.8 * max(line.size, 1) and above.text.endswith((".", ":"))
+                level = 0
+            blocks.append(Block(kind, text, Place(start, end, number, box), level))
+    built.add_blocks(blocks)
