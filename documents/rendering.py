@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import resource
 import signal
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 MEMORY_BYTES = 1536 * 1024 * 1024
 CPU_S = 40
+FILE_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 40_000_000
 PICTURES = frozenset(
     {"image/png", "image/jpeg", "image/gif", "image/webp", "image/tiff", "image/bmp"}
@@ -82,12 +84,16 @@ def draw(
 
 
 def _confine() -> None:
+    """As the body of a job that reads: own session, bounded memory, time, files, first to be killed."""
     # PR_SET_PDEATHSIG: the server's death ends the drawing too.
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    os.setsid()
+    Path("/proc/self/oom_score_adj").write_text("500")
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
 
 
 def main() -> None:

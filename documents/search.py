@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,8 @@ from documents.models import Document, DocumentQuerySet, DocumentText
 # A tsvector of PostgreSQL holds at most 1 MiB; of this many characters it never needs as much.
 ROW_CHARS = 200_000
 _WORD = re.compile(r"[^\W_]+")
+# A word that was split at a line's end; it may as well be two.
+_SPLIT = re.compile(r"([^\W\d_]{2,})-\n([^\W\d_]{2,})")
 
 
 def words_of(text: str) -> Iterator[str]:
@@ -35,7 +38,8 @@ def index(*, document: Document, text: str) -> None:
     head = list(words_of(" ".join([document.name, *document.tags])))
     rows: list[list[str]] = [head]
     length = 0
-    for word in words_of(text):
+    whole = " ".join(one + other for one, other in _SPLIT.findall(text))
+    for word in itertools.chain(words_of(text), words_of(whole)):
         if length >= ROW_CHARS:
             # The name again in each row: a search for name and text together finds it.
             rows.append(list(head))

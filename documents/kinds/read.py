@@ -53,9 +53,14 @@ def _page(job: Job) -> str:
 
 
 def _salvage(job: Job, attempt: int) -> None:
-    """The body died while it read: say so on the version."""
+    """The body died while it read: say so on the version.
+
+    One that was cancelled, as it is when its document is deleted, is as unread as it was.
+    """
     from documents.models import DocumentVersion, ReadState
 
+    if Job.objects.filter(pk=job.pk, cancel_requested_at__isnull=False).exists():
+        return
     DocumentVersion.objects.filter(read_job=job).update(
         read_state=ReadState.FAILED,
         read_code="crashed",

@@ -8,27 +8,23 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from jobs import access
 from jobs.ids import uuid7
 from jobs.models import Job
 
 
 class DocumentQuerySet(models.QuerySet["Document"]):
     def visible_to(self, user: Any) -> DocumentQuerySet:
-        """The documents that `user` may see: their own and shared ones, an administrator all.
+        """The documents that `user` may see: an admin all, any role its own and the shared ones.
 
         Deleted ones are among them until their bytes are removed; `present` leaves them out.
         """
         rows = self.filter(purged_at__isnull=True)
-        if getattr(user, "is_superuser", False):
+        if access.is_admin(user):
             return rows
+        if not access.may_see(user):
+            return rows.none()
         return rows.filter(Q(owner_id=getattr(user, "pk", None)) | Q(shared=True))
-
-    def changeable_by(self, user: Any) -> DocumentQuerySet:
-        """The documents that `user` may change: their own, an administrator all."""
-        rows = self.filter(purged_at__isnull=True)
-        if getattr(user, "is_superuser", False):
-            return rows
-        return rows.filter(owner_id=getattr(user, "pk", None))
 
     def present(self) -> DocumentQuerySet:
         return self.filter(deleted_at__isnull=True, purged_at__isnull=True)
