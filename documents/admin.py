@@ -26,8 +26,8 @@ from documents.models import (
     ReadState,
     Upload,
 )
+from documents.own_pages import AdminsOnly, OwnPages
 from jobs import access, audit
-from jobs.admin.base import ReadOnly
 from jobs.console import CappedPaginator, when
 from jobs.models import AuditEntry
 
@@ -73,7 +73,7 @@ class DocumentChangeList(ChangeList):
 
 
 @admin.register(Document)
-class DocumentAdmin(ReadOnly):
+class DocumentAdmin(OwnPages):
     list_display = ("title", "state", "type_shown", "extent", "size", "owner_shown", "added")
     list_display_links = ("title",)
     list_filter = (ViewFilter, TypeFilter)
@@ -239,38 +239,31 @@ def _views(request: HttpRequest) -> list[dict[str, Any]]:
     return links
 
 
-class OfDocument(ReadOnly):
-    """Parts of a document, for administrators only: its page shows them to everyone else."""
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return access.is_admin(request.user)
-
-
 @admin.register(DocumentVersion)
-class VersionAdmin(OfDocument):
+class VersionAdmin(AdminsOnly):
     list_display = ("name", "number", "media_type", "size_bytes", "read_state", "created_at")
 
 
 @admin.register(DerivedFile)
-class DerivedFileAdmin(OfDocument):
+class DerivedFileAdmin(AdminsOnly):
     list_display = ("role", "number", "version", "size_bytes", "created_at")
     list_select_related = ("version",)
 
 
 @admin.register(DocumentText)
-class DocumentTextAdmin(OfDocument):
+class DocumentTextAdmin(AdminsOnly):
     list_display = ("document",)
     list_select_related = ("document",)
 
 
 @admin.register(DocumentComment)
-class CommentAdmin(OfDocument):
+class CommentAdmin(AdminsOnly):
     list_display = ("body", "document", "author", "created_at")
     list_select_related = ("document", "author")
 
 
 @admin.register(Upload)
-class UploadAdmin(OfDocument):
+class UploadAdmin(AdminsOnly):
     list_display = ("name", "owner", "received_bytes", "size_bytes", "expires_at")
     list_select_related = ("owner",)
 

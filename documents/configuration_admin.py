@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
@@ -25,8 +25,8 @@ from documents.models import (
     Document,
     VersionState,
 )
+from documents.own_pages import AdminsOnly, OwnPages
 from jobs import access
-from jobs.admin.base import ReadOnly
 from jobs.console import when
 
 NEW = """\
@@ -55,7 +55,7 @@ def state_chip(state: str) -> str:
 
 
 @admin.register(Configuration)
-class ConfigurationAdmin(ReadOnly):
+class ConfigurationAdmin(OwnPages):
     list_display = ("called", "active_version", "draft_version", "runs", "created")
     list_display_links = None
     search_fields = ("name", "title")
@@ -109,30 +109,15 @@ class ConfigurationAdmin(ReadOnly):
         return super().changelist_view(request, extra)
 
     def get_urls(self) -> list[Any]:
-        def at(route: str, view: Any, name: str) -> Any:
-            return path(
-                route, self.admin_site.admin_view(view), name=f"documents_configuration_{name}"
-            )
-
         return [
-            at("new/", self.new_view, "new"),
-            at("examples/", require_POST(self.examples_view), "examples"),
-            at("plugins/", self.plugins_view, "plugins"),
-            at("<uuid:pk>/compare/", self.compare_view, "compare"),
-            at("<uuid:pk>/save/", require_POST(self.save_view), "save"),
-            at("<uuid:pk>/<int:number>/<slug:verb>/", require_POST(self.verb_view), "verb"),
+            self.route("new/", self.new_view, "new"),
+            self.route("examples/", require_POST(self.examples_view), "examples"),
+            self.route("plugins/", self.plugins_view, "plugins"),
+            self.route("<uuid:pk>/compare/", self.compare_view, "compare"),
+            self.route("<uuid:pk>/save/", require_POST(self.save_view), "save"),
+            self.route("<uuid:pk>/<int:number>/<slug:verb>/", require_POST(self.verb_view), "verb"),
             *super().get_urls(),
         ]
-
-    def _page(
-        self, request: HttpRequest, template: str, status: int = 200, **context: Any
-    ) -> HttpResponse:
-        return TemplateResponse(
-            request,
-            f"admin/documents/configuration/{template}.html",
-            {**self.admin_site.each_context(request), "opts": self.opts, **context},
-            status=status,
-        )
 
     def new_view(self, request: HttpRequest) -> HttpResponse:
         """A new configuration: written here, or an uploaded or pasted file."""
@@ -147,7 +132,7 @@ class ConfigurationAdmin(ReadOnly):
                 flaws = error.flaws
             except services.WrongState as error:
                 flaws = [Flaw(path="name", why=str(error), do="")]
-        return self._page(
+        return self.page(
             request, "new", 422 if flaws else 200, title="New configuration", text=text, flaws=flaws
         )
 
@@ -161,7 +146,7 @@ class ConfigurationAdmin(ReadOnly):
         return HttpResponseRedirect(reverse("admin:documents_configuration_changelist"))
 
     def plugins_view(self, request: HttpRequest) -> HttpResponse:
-        return self._page(
+        return self.page(
             request,
             "plugins",
             title="Transforms, validators and plug-ins",
@@ -195,7 +180,7 @@ class ConfigurationAdmin(ReadOnly):
         shown = next((each for each in versions if str(each.number) == asked), versions[0])
         draft = next((each for each in versions if each.state == VersionState.DRAFT), None)
         documents = Document.objects.visible_to(request.user).present().order_by("-id")[:100]
-        return self._page(
+        return self.page(
             request,
             "page",
             422 if flaws else 200,
@@ -285,7 +270,7 @@ class ConfigurationAdmin(ReadOnly):
             rows = differences(checked(one.text), checked(two.text))
         except InvalidConfiguration as error:
             problem = f"One of them does not fit this installation any more: {error}"
-        return self._page(
+        return self.page(
             request,
             "compare",
             title=f"{found.title}: version {one.number} to {two.number}",
@@ -320,20 +305,13 @@ def _to(configuration: Configuration, number: int | None = None) -> HttpResponse
     return HttpResponseRedirect(f"{url}?version={number}" if number else url)
 
 
-class OfExtraction(ReadOnly):
-    """Parts of a run, for administrators only: its page shows them to everyone else."""
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return access.is_admin(request.user)
-
-
 @admin.register(ConfigurationVersion)
-class ConfigurationVersionAdmin(OfExtraction):
+class ConfigurationVersionAdmin(AdminsOnly):
     list_display = ("configuration", "number", "state", "created_at")
     list_select_related = ("configuration",)
 
 
 @admin.register(Correction)
-class CorrectionAdmin(OfExtraction):
+class CorrectionAdmin(AdminsOnly):
     list_display = ("run", "kind", "table", "column", "row", "field", "by", "at")
     list_select_related = ("by",)

@@ -8,16 +8,14 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
-from documents.configuration_admin import OfExtraction
 from documents.models import Document, ExtractedDocument, ExtractedTable, ExtractionRun
+from documents.own_pages import AdminsOnly, OwnPages
 from documents.run_comparison import compared
 from jobs import access, services
-from jobs.admin.base import ReadOnly
 from jobs.console import when
 
 TONES = {"success": "ok", "partial": "warn", "failure": "bad", "unknown": "idle"}
@@ -39,7 +37,7 @@ def evaluation_chip(evaluation: str) -> str:
 
 
 @admin.register(ExtractionRun)
-class ExtractionRunAdmin(ReadOnly):
+class ExtractionRunAdmin(OwnPages):
     list_display = ("named", "evaluation_shown", "configuration", "found", "by", "at")
     list_display_links = None
     list_filter = ("evaluation",)
@@ -90,27 +88,12 @@ class ExtractionRunAdmin(ReadOnly):
         return when(run.created_at)
 
     def get_urls(self) -> list[Any]:
-        def at(route: str, view: Any, name: str) -> Any:
-            return path(
-                route, self.admin_site.admin_view(view), name=f"documents_extractionrun_{name}"
-            )
-
         return [
-            at("start/", self.start_view, "start"),
-            at("<uuid:pk>/compare/", self.compare_view, "compare"),
-            at("<uuid:pk>/again/", require_POST(self.again_view), "again"),
+            self.route("start/", self.start_view, "start"),
+            self.route("<uuid:pk>/compare/", self.compare_view, "compare"),
+            self.route("<uuid:pk>/again/", require_POST(self.again_view), "again"),
             *super().get_urls(),
         ]
-
-    def _page(
-        self, request: HttpRequest, template: str, status: int = 200, **context: Any
-    ) -> HttpResponse:
-        return TemplateResponse(
-            request,
-            f"admin/documents/extractionrun/{template}.html",
-            {**self.admin_site.each_context(request), "opts": self.opts, **context},
-            status=status,
-        )
 
     def start_view(self, request: HttpRequest) -> HttpResponse:
         """One extraction over many documents: which, by what, and how."""
@@ -144,7 +127,7 @@ class ExtractionRunAdmin(ReadOnly):
         words = request.GET.get("q", "").strip()
         if words:
             documents = documents.filter(name__icontains=words)
-        return self._page(
+        return self.page(
             request,
             "start",
             422 if errors else 200,
@@ -182,7 +165,7 @@ class ExtractionRunAdmin(ReadOnly):
         may_do = access.may_do(request.user) and (
             run.job.owner_id == request.user.pk or access.is_admin(request.user)
         )
-        return self._page(
+        return self.page(
             request,
             "page",
             title=run.job.name,
@@ -225,7 +208,7 @@ class ExtractionRunAdmin(ReadOnly):
     def compare_view(self, request: HttpRequest, pk: Any) -> HttpResponse:
         run = self._found(request, str(pk))
         other = self._found(request, request.GET.get("with", ""))
-        return self._page(
+        return self.page(
             request,
             "compare",
             title="Two extractions compared",
@@ -260,10 +243,10 @@ class ExtractionRunAdmin(ReadOnly):
 
 
 @admin.register(ExtractedDocument)
-class ExtractedDocumentAdmin(OfExtraction):
+class ExtractedDocumentAdmin(AdminsOnly):
     list_display = ("name", "run", "evaluation", "rows")
 
 
 @admin.register(ExtractedTable)
-class ExtractedTableAdmin(OfExtraction):
+class ExtractedTableAdmin(AdminsOnly):
     list_display = ("run", "number", "sheet", "rows")

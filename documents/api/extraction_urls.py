@@ -3,7 +3,7 @@
 from django.urls import re_path
 
 from documents.api import configurations as conf
-from documents.api import tables
+from documents.api import corrections, tables
 
 _JOB = r"^jobs/(?P<job_id>[^/]+)"
 _DOCUMENT = r"^documents/(?P<document_id>[^/]+)"
@@ -17,14 +17,14 @@ urlpatterns = [
         rf"{_JOB}/tables/(?P<number>[^/]+)/?$", tables.JobTableView.as_view(), name="api-job-table"
     ),
     re_path(
-        rf"{_JOB}/corrections/?$", tables.CorrectionsView.as_view(), name="api-job-corrections"
+        rf"{_JOB}/corrections/?$", corrections.CorrectionsView.as_view(), name="api-job-corrections"
     ),
     re_path(
-        rf"{_JOB}/corrections/promote/?$", tables.PromoteView.as_view(), name="api-job-promote"
+        rf"{_JOB}/corrections/promote/?$", corrections.PromoteView.as_view(), name="api-job-promote"
     ),
     re_path(
         rf"{_JOB}/corrections/(?P<correction_id>[^/]+)/?$",
-        tables.CorrectionView.as_view(),
+        corrections.CorrectionView.as_view(),
         name="api-job-correction",
     ),
     re_path(

@@ -210,6 +210,8 @@ def table_dto(table: Table) -> dict[str, Any]:
                     told[name] = value
             if cell.place.cell:
                 told["cell"] = cell.place.cell
+            elif cell.place.end > cell.place.start:
+                told["start"], told["end"] = cell.place.start, cell.place.end
             if cell.place.bbox:
                 told["bbox"] = cell.place.bbox
             rows[cell.row][cell.col] = told

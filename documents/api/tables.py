@@ -1,43 +1,33 @@
-"""Extracted tables over REST, as JSON, CSV or a workbook; starting an extraction; corrections."""
+"""Extracted tables over REST, as JSON, CSV or a workbook; starting an extraction."""
 
 from __future__ import annotations
 
-import csv
-import io
-import tempfile
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, cast
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
-from django.utils.http import content_disposition_header
 from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from documents import corrections
-from documents.configurations.checking import InvalidConfiguration
-from documents.configurations.services import definition_of_version
+from documents.api.table_files import XLSX, table_file
 from documents.extracted_rows import MAX_LIMIT, ExtractedRow, RowsGone, rows_of
-from documents.extraction import writers
-from documents.models import Correction, Document, ExtractedTable, ExtractionRun
+from documents.models import Document, ExtractedTable, ExtractionRun
 from jobs import services
 from jobs.api.base import job_of
 from jobs.api.downloads import serve_artifact
 from jobs.api.problem import Problem
-from jobs.events import job_dto, time_dto
+from jobs.events import job_dto
 from jobs.models import Job, Status
 
 KIND = "documents.extract"
 SAMPLE_ROWS = 20
 LOG_LINES = 30
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 class CsvRenderer(BaseRenderer):
@@ -218,14 +208,15 @@ class JobTableView(TableAnswers):
     def get(self, request: Request, job_id: str, number: str) -> HttpResponseBase:
         job = finished_job(request, job_id)
         table = (
-            ExtractedTable.objects.filter(run_id=job.pk, number=_number(number))
+            ExtractedTable.objects.filter(run_id=job.pk, number=whole_number(number))
             .select_related("run__version__configuration", "document")
             .first()
         )
         return table_answer(request, table)
 
 
-def _number(text: str) -> int:
+def whole_number(text: str) -> int:
+    """A number of an address; 0, which nothing has, for what is none."""
     return int(text) if text.isdigit() and len(text) < 9 else 0
 
 
@@ -252,92 +243,6 @@ def table_answer(request: Request, table: ExtractedTable | None) -> HttpResponse
             "nextOffset": following if rows and following < kept else None,
         }
     )
-
-
-def table_file(table: ExtractedTable, form: str) -> HttpResponseBase:
-    """All rows of a table as CSV (streamed) or a workbook."""
-    name = f"{Path(table.document.name).stem}-{table.number}.{form}"
-    disposition = content_disposition_header(True, name) or "attachment"
-    try:
-        rows = list_start(rows_of(table))
-    except RowsGone as gone:
-        raise Problem(status=410, code="rows_gone", detail=str(gone)) from gone
-    if form == "csv":
-        response: HttpResponseBase = StreamingHttpResponse(
-            _csv(table, rows), content_type="text/csv; charset=utf-8"
-        )
-    else:
-        response = HttpResponse(_xlsx(table, rows), content_type=XLSX)
-    response["Content-Disposition"] = disposition
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
-
-
-def list_start(rows: Iterator[ExtractedRow]) -> Iterator[ExtractedRow]:
-    """The same rows, the first of them read now: what is wrong is known before an answer begins."""
-    first = next(rows, None)
-
-    def again() -> Iterator[ExtractedRow]:
-        if first is not None:
-            yield first
-            yield from rows
-
-    return again()
-
-
-def _csv(table: ExtractedTable, rows: Iterator[ExtractedRow]) -> Iterator[bytes]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow([writers.escaped(column["label"]) for column in table.run.summary["columns"]])
-    yield b"\xef\xbb\xbf"
-    for row in rows:
-        writer.writerow(
-            [writers.escaped(value) if isinstance(value, str) else value for value in row.values]
-        )
-        if buffer.tell() > 64 * 1024:
-            yield buffer.getvalue().encode()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue().encode()
-
-
-def _xlsx(table: ExtractedTable, rows: Iterator[ExtractedRow]) -> bytes:
-    try:
-        definition = definition_of_version(table.run.version)
-    except InvalidConfiguration as error:
-        raise Problem(
-            status=409,
-            code="invalid_configuration",
-            detail=f"The configuration of this run can not be used any more: {error}",
-        ) from error
-    with tempfile.TemporaryDirectory(prefix="tapedeck-xlsx-") as folder:
-        path = Path(folder) / "table.xlsx"
-        writer = writers.XlsxWriter(path, definition)
-        for row in rows:
-            values = [
-                _typed(value, column["type"])
-                for value, column in zip(row.values, table.run.summary["columns"], strict=True)
-            ]
-            issues = [(int(i[0]), str(i[1]), str(i[2]), str(i[3])) for i in row.issues]
-            writer.row((table.document.name, table.sheet, row.row), values, issues)
-        writer.close()
-        return path.read_bytes()
-
-
-def _typed(value: Any, kind: str) -> Any:
-    from datetime import date, datetime, time
-
-    reads: Mapping[str, Any] = {
-        "date": date.fromisoformat,
-        "datetime": datetime.fromisoformat,
-        "time": time.fromisoformat,
-    }
-    if isinstance(value, str) and kind in reads:
-        try:
-            return reads[kind](value)
-        except ValueError:
-            return value  # a person's correction, as it was written
-    return value
 
 
 def visible_document(request: Request, document_id: str) -> Document:
@@ -403,7 +308,7 @@ class DocumentTableView(TableAnswers):
         document = visible_document(request, document_id)
         run = newest_run(request, document)
         table = (
-            run.tables.filter(number=_number(number), document__document=document)
+            run.tables.filter(number=whole_number(number), document__document=document)
             .select_related("run__version__configuration", "document")
             .first()
         )
@@ -433,127 +338,3 @@ class ExtractView(APIView):
         )
         location = reverse("api-job", args=[job.pk])
         return Response(job_dto(job), status=202, headers={"Location": location})
-
-
-class CorrectionFields(serializers.Serializer[Any]):
-    kind = serializers.ChoiceField(choices=["mapping", "cell"])
-    table = serializers.IntegerField(min_value=1)
-    column = serializers.RegexField(r"[A-Z]{1,3}", required=False)
-    field = serializers.CharField(max_length=60, allow_blank=True)
-    row = serializers.IntegerField(min_value=1, required=False)
-    value = serializers.CharField(
-        required=False,
-        allow_blank=True,
-        max_length=corrections.MAX_VALUE_CHARS,
-        trim_whitespace=False,
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        needed = {"mapping": ["column"], "cell": ["row", "value"]}[attrs["kind"]]
-        missing = {name: ["This correction needs it."] for name in needed if name not in attrs}
-        if missing:
-            raise serializers.ValidationError(missing)
-        return attrs
-
-
-def correction_dto(correction: Correction) -> dict[str, Any]:
-    return {
-        "id": correction.pk,
-        "kind": correction.kind,
-        "table": correction.table,
-        "column": correction.column,
-        "header": correction.header,
-        "field": correction.field,
-        "row": correction.row or None,
-        "raw": correction.raw,
-        "value": correction.value,
-        "by": correction.by.get_username(),
-        "at": time_dto(correction.at),
-        "promotedTo": correction.promoted_to.number if correction.promoted_to else None,
-    }
-
-
-def _run(request: Request, job_id: str) -> ExtractionRun:
-    run = run_of(finished_job(request, job_id))
-    if run is None:
-        raise Problem(status=404, code="no_tables", detail="This job left no tables.")
-    return run
-
-
-class CorrectionsView(APIView):
-    """GET → people's corrections of a run; POST adds or replaces one."""
-
-    def get(self, request: Request, job_id: str) -> Response:
-        rows = _run(request, job_id).corrections.select_related("by", "promoted_to")
-        return Response({"results": [correction_dto(row) for row in rows]})
-
-    def post(self, request: Request, job_id: str) -> Response:
-        run = _run(request, job_id)
-        given = CorrectionFields(data=request.data)
-        given.is_valid(raise_exception=True)
-        values, by = given.validated_data, cast(User, request.user)
-        try:
-            if values["kind"] == "mapping":
-                made = corrections.correct_mapping(
-                    run=run,
-                    table=values["table"],
-                    column=values["column"],
-                    field=values["field"],
-                    by=by,
-                )
-            else:
-                made = corrections.correct_cell(
-                    run=run,
-                    table=values["table"],
-                    row=values["row"],
-                    field=values["field"],
-                    value=values["value"],
-                    by=by,
-                )
-        except corrections.NoSuchPlace as error:
-            raise Problem(status=422, code="no_such_place", detail=str(error)) from error
-        except RowsGone as gone:
-            raise Problem(status=410, code="rows_gone", detail=str(gone)) from gone
-        return Response(correction_dto(made), status=201)
-
-
-class CorrectionView(APIView):
-    """DELETE takes a correction back."""
-
-    def delete(self, request: Request, job_id: str, correction_id: str) -> Response:
-        run = _run(request, job_id)
-        found = run.corrections.filter(pk=_number(correction_id)).first()
-        if found is None:
-            raise Problem(status=404, code="not_found", detail="There is no such correction.")
-        corrections.withdraw(correction=found, by=cast(User, request.user))
-        return Response(status=204)
-
-
-class PromoteView(APIView):
-    """POST → the draft that the corrections went into, and which of them no configuration can hold."""
-
-    def post(self, request: Request, job_id: str) -> Response:
-        run = _run(request, job_id)
-        try:
-            done = corrections.promote(run=run, by=cast(User, request.user))
-        except corrections.NothingToPromote as error:
-            raise Problem(status=409, code="nothing_to_promote", detail=str(error)) from error
-        except InvalidConfiguration as error:
-            raise Problem(
-                status=422,
-                code="invalid_configuration",
-                detail="With these corrections the configuration would not be right.",
-                errors=error.by_path(),
-            ) from error
-        name = run.version.configuration.name
-        return Response(
-            {
-                "configuration": name,
-                "version": done.version.number,
-                "promoted": [correction_dto(each) for each in done.promoted],
-                "leftOut": [
-                    {"correction": correction_dto(each), "why": why} for each, why in done.left_out
-                ],
-            },
-            status=201,
-        )
