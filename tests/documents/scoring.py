@@ -11,8 +11,19 @@ from documents.configurations.checking import definition_of
 from documents.configurations.services import EXAMPLES
 from documents.extraction.definition import Definition
 from documents.extraction.grids import Row, Sheet
+from documents.extraction.headers import is_placeholder
 from documents.extraction.layout import find_tables
-from documents.extraction.mapping import Mapper
+from documents.extraction.mapping import (
+    AMBIGUOUS,
+    BELOW_THRESHOLD,
+    DUPLICATE,
+    FLOOR,
+    NO_SIGNAL,
+    PLACEHOLDER,
+    Mapped,
+    Mapper,
+)
+from tests.documents.held_out_words import CONFIGURATIONS
 from tests.documents.layouts import Layout
 
 
@@ -41,6 +52,7 @@ class Score:
     named: int = 0
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     mistakes: list[str] = field(default_factory=list)
+    wrong_reasons: list[str] = field(default_factory=list)
 
     @property
     def precision(self) -> float:
@@ -59,8 +71,40 @@ class Score:
 
 
 def definitions() -> dict[str, Definition]:
-    found = (definition_of(file.read_text()) for file in sorted(EXAMPLES.glob("*.yaml")))
+    texts = [file.read_text() for file in sorted(EXAMPLES.glob("*.yaml"))]
+    found = (definition_of(text) for text in [*texts, *CONFIGURATIONS.split("---\n")])
     return {definition.name: definition for definition in found}
+
+
+def wrong_reason(each: Mapped, kind: str, others: list[Mapped], definition: Definition) -> str:
+    """What is wrong with the reason that a column stayed unmapped for; empty where it is right.
+
+    Told from what the generator knows of the column, and from the scores that are shown with it.
+    """
+    top = each.candidates[0].score if each.candidates else 0.0
+    # A header of one letter or number says as little as none.
+    says_nothing = kind == "placeholder" or len(each.column.header.strip(" :")) <= 1
+    if each.reason == PLACEHOLDER:
+        right = says_nothing and is_placeholder(each.column.header) and top < definition.threshold
+    elif each.reason == NO_SIGNAL:
+        right = not says_nothing and top < FLOOR and not each.candidates
+    elif each.reason == BELOW_THRESHOLD:
+        right = not says_nothing and FLOOR <= top < definition.threshold
+    elif each.reason == AMBIGUOUS:
+        near = [c.field for c in each.candidates if c.score >= top - definition.margin]
+        right = len(near) >= 2 and len(each.ties) >= 2 and set(near) & set(each.ties) != set()
+    elif each.reason == DUPLICATE:
+        # Another column of the table is, or may be, this very field, and is named.
+        fields = {c.field for c in each.candidates if c.score >= definition.threshold}
+        named = [o for o in others if f"column {o.column.letters}" in each.ties]
+        right = bool(named) and all(
+            o.field in fields or fields & {c.field for c in o.candidates} for o in named
+        )
+    else:
+        right = False
+    if kind == "duplicate" and top >= definition.threshold and each.reason != DUPLICATE:
+        right = False  # one header twice, and it would have been mapped were it there once
+    return "" if right else f"{kind} {each.column.header!r}: {each.reason}, {top:.2f}, {each.ties}"
 
 
 def scored(layouts: list[Layout], *, threshold: float | None = None) -> Score:
@@ -98,5 +142,8 @@ def scored(layouts: list[Layout], *, threshold: float | None = None) -> Score:
                 )
             elif each is not None:
                 score.reasons[(kind, each.reason or "")] += 1
+                others = [other for other in mapped.values() if other is not each]
+                if said_wrong := wrong_reason(each, kind, others, mapper.definition):
+                    score.wrong_reasons.append(f"{layout.configuration}: {said_wrong}")
             score.missed += truth is not None
     return score

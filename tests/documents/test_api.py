@@ -15,13 +15,14 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from documents import services
+from documents import search, services
 from documents.models import Document, ReadState
 from documents.services.removing import finish_purge
 from jobs import roles
 from jobs.access import Role
 from jobs.models import AuditEntry, Job
 from tests.documents import samples
+from tests.documents.conftest import Store
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -319,6 +320,28 @@ def test_documents_are_seen_by_their_owner_and_whom_they_are_shared_with(
     assert client_of(victor).post(f"{url}/comments", {"body": "x"}).status_code == 403
 
 
+def test_documents_are_seen_by_role_not_by_flags(
+    store: Store, alice: User, bob: User, victor: User, owner: User
+) -> None:
+    mine = store("mine.txt", b"one", by=alice)
+    shared = store("shared.txt", b"two", by=alice, shared=True)
+
+    def seen(user: User) -> set[Document]:
+        return set(Document.objects.visible_to(User.objects.get(pk=user.pk)))
+
+    assert seen(alice) == seen(owner) == {mine, shared}
+    assert seen(bob) == seen(victor) == {shared}
+    roles.put_in(user=alice, role=None)
+    # Their own no more either; nor of whoever has the flag of the console alone.
+    assert seen(alice) == set()
+    bare = User.objects.create_user("bare", is_staff=True)
+    bare.groups.clear()
+    assert seen(bare) == set()
+    User.objects.filter(pk=owner.pk).update(is_active=False)
+    assert seen(owner) == set()
+    assert set(Document.objects.visible_to(None)) == set()
+
+
 def test_listing_filters_pages_and_asks_the_same_few_questions(
     alice: User, django_assert_max_num_queries: Any
 ) -> None:
@@ -337,6 +360,17 @@ def test_listing_filters_pages_and_asks_the_same_few_questions(
     assert client.get(f"/api/documents/?readState={ReadState.READ}").json()["results"] == []
     with django_assert_max_num_queries(6):
         client.get("/api/documents/")
+
+
+def test_a_word_that_was_split_at_a_lines_end_is_found_whole_and_in_parts(
+    database: str, store: Store, owner: User
+) -> None:
+    document = store("a.txt", b"x")
+    search.index(document=document, text="the docu-\nmentation of a well-\nknown thing 3-\n4")
+    everything = Document.objects.visible_to(owner)
+    for words in ("documentation", "docu mentation", "well known", "wellknown"):
+        assert list(search.matching(everything, words)) == [document], words
+    assert list(search.matching(everything, "34")) == []
 
 
 def test_comments_are_their_authors(alice: User, bob: User) -> None:

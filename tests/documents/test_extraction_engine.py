@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
+import random
 import subprocess
 import sys
 import zipfile
@@ -18,6 +20,7 @@ import xlsxwriter
 from openpyxl.styles import Font
 
 from documents.configurations.checking import definition_of
+from documents.extraction.assignment import best_assignment
 from documents.extraction.delimited import Delimited
 from documents.extraction.engine import Mode, Run
 from documents.extraction.grids import Grid, Unreadable
@@ -262,6 +265,25 @@ def test_a_row_of_one_value_is_a_row_and_a_section_is_none(tmp_path: Path) -> No
         ("A-3", "2024-03-28", 4.5),
     ]
     assert [(each["row"], each["kind"]) for each in tables(report)[0]["skipped"]] == [(4, "note")]
+
+
+def test_the_best_assignment_is_the_best_of_all() -> None:
+    chance = random.Random(4)
+    for _ in range(300):
+        height, width = chance.randint(1, 5), chance.randint(1, 5)
+        # Zeros are pairs that must not be.
+        weights = [[chance.choice([0, 0, 0.75, 0.8, 0.9, 1]) for _ in range(width)] for _ in range(height)]  # fmt: skip
+        found = best_assignment(weights)
+        assert len(set(found.values())) == len(found)
+        assert all(weights[row][col] > 0 for row, col in found.items())
+        # Every row may stay alone: as many empty columns beside.
+        wide = [[*line, *[0] * height] for line in weights]
+        best = max(
+            sum(wide[row][col] for row, col in enumerate(order))
+            for order in itertools.permutations(range(width + height), height)
+        )
+        assert sum(weights[row][col] for row, col in found.items()) == pytest.approx(best)
+    assert best_assignment([]) == best_assignment([[]]) == best_assignment([[0.0]]) == {}
 
 
 def test_ties_are_reported_and_not_mapped(tmp_path: Path) -> None:
