@@ -171,12 +171,18 @@ def mapping(count: int, seed: int) -> None:
     import django
 
     django.setup()
+    from tests.documents.held_out_words import HELD_OUT
     from tests.documents.layouts import layouts
+
+    _curve("the ready-made configurations", layouts(count, seed), seed)
+    _curve("held out: nothing was tuned on these", layouts(count, seed, HELD_OUT), seed)
+
+
+def _curve(title: str, made: Any, seed: int) -> None:
     from tests.documents.scoring import scored
 
-    made = layouts(count, seed)
     columns = sum(len(layout.truth) for layout in made)
-    print(f"{count} layouts, {columns} columns, seed {seed}")
+    print(f"{title}: {len(made)} layouts, {columns} columns, seed {seed}")
     print("threshold  precision  recall  recall of named  mapped  wrong")
     for threshold in (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95):
         score = scored(made, threshold=threshold)
@@ -188,7 +194,8 @@ def mapping(count: int, seed: int) -> None:
     print("as configured: why columns stayed unmapped (what they are, the reason given):")
     for (kind, reason), times in sorted(score.reasons.items()):
         print(f"  {kind:12} {reason:32} {times}")
-    for mistake in score.mistakes[:20]:
+    print(f"  with a wrong reason: {len(score.wrong_reasons)}")
+    for mistake in [*score.mistakes[:20], *score.wrong_reasons[:20]]:
         print(f"  mistake: {mistake}")
 
 
