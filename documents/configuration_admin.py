@@ -314,4 +314,4 @@ class ConfigurationVersionAdmin(AdminsOnly):
 @admin.register(Correction)
 class CorrectionAdmin(AdminsOnly):
     list_display = ("run", "kind", "table", "column", "row", "field", "by", "at")
-    list_select_related = ("by",)
+    list_select_related = ("by", "run")

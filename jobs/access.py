@@ -49,7 +49,10 @@ def role_of(user: Any) -> Role | None:
     if not user.is_staff:
         return None
     if not hasattr(user, _KEPT):
-        held = set(user.groups.filter(name__in=list(Role)).values_list("name", flat=True))
+        if "groups" in getattr(user, "_prefetched_objects_cache", {}):
+            held = {group.name for group in user.groups.all()} & set(Role)
+        else:
+            held = set(user.groups.filter(name__in=list(Role)).values_list("name", flat=True))
         roles = [Role(name) for name in held]
         setattr(user, _KEPT, max(roles, key=lambda role: _RANK[role], default=None))
     kept: Role | None = getattr(user, _KEPT)

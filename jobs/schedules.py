@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Prefetch
+from django.db.models import Max, Prefetch, QuerySet
 
 from jobs import access, audit, cron, registry
 from jobs.events import time_dto
-from jobs.models import Job, Schedule, ScheduleRun, Status
+from jobs.models import Job, Preset, Schedule, ScheduleRun, Status
 from jobs.options import clean_options, masked_wire, spelled_inside, unmasked
 from jobs.registry import InvalidOptions, UnknownKind
 from jobs.services import presets
@@ -287,6 +287,35 @@ def ensure_upkeep() -> list[Schedule]:
     ]
 
 
+def listed(rows: QuerySet[Schedule]) -> QuerySet[Schedule]:
+    """`rows` with what a line of a list says of each, in one statement for all of them."""
+    return rows.prefetch_related("owner__groups", with_last_run())
+
+
+def read_presets(rows: Iterable[Schedule]) -> None:
+    """Read the presets of all these schedules at once, for `problem_of`."""
+    rows = list(rows)
+    names = {row.preset for row in rows if row.preset}
+    kinds = {row.kind for row in rows if row.preset}
+    found = Preset.objects.filter(kind__in=kinds, name__in=names).select_related("created_by")
+    by_name = {(each.kind, each.name): each for each in found} if names else {}
+    for row in rows:
+        row.__dict__[_PRESET] = by_name.get((row.kind, row.preset))
+
+
+_PRESET = "_tapedeck_preset"
+
+
+def _preset_of(schedule: Schedule) -> Preset:
+    """:raises UnknownPreset: it is gone."""
+    if _PRESET not in schedule.__dict__:
+        return presets.named(kind=schedule.kind, name=schedule.preset)
+    kept: Preset | None = schedule.__dict__[_PRESET]
+    if kept is None:
+        raise UnknownPreset(f"The kind {schedule.kind!r} has no preset {schedule.preset!r}.")
+    return kept
+
+
 def problem_of(schedule: Schedule) -> str:
     """Why this schedule can not submit its job, as things are now; empty: it can."""
     owner = schedule.owner
@@ -306,7 +335,7 @@ def problem_of(schedule: Schedule) -> str:
     found = None
     if schedule.preset:
         try:
-            found = presets.named(kind=schedule.kind, name=schedule.preset)
+            found = _preset_of(schedule)
         except UnknownPreset as error:
             return str(error)
         base = found.options

@@ -19,6 +19,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
+from unfold.views import ChangeList
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
@@ -126,6 +127,13 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         self.add_error("options", cast(OptionsField, self.fields["options"]).refuse(errors))
 
 
+class ScheduleChangeList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        schedules.read_presets(self.result_list)
+
+
 @admin.register(Schedule)
 class ScheduleAdmin(ModelAdmin):
     form = ScheduleForm
@@ -158,11 +166,14 @@ class ScheduleAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
         rows = cast("QuerySet[Schedule]", super().get_queryset(request))
-        found = rows.annotate(may_change=Value(access.may_do(request.user)))
-        found = found.prefetch_related(schedules.with_last_run())
+        annotated = rows.annotate(may_change=Value(access.may_do(request.user)))
+        found = schedules.listed(cast("QuerySet[Schedule]", annotated))
         if access.is_admin(request.user):
             return found
         return found.filter(owner_id=request.user.pk)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # type: ignore[override]  # the theme annotates an instance
+        return ScheduleChangeList
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         times = ("cron", "time_zone", "overlap", "missed", "missed_most", "paused")

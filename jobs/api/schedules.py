@@ -135,8 +135,9 @@ class SchedulesView(ApiView):
     )
     def get(self, request: Request) -> Response:
         pages = ByName()
-        found = visible_schedules(request.user).prefetch_related(schedules.with_last_run())
+        found = schedules.listed(visible_schedules(request.user))
         page = pages.paginate_queryset(found, request, view=self) or []
+        schedules.read_presets(page)
         return pages.get_paginated_response([schedules.schedule_dto(row) for row in page])
 
     @extend_schema(
