@@ -38,18 +38,23 @@ def _factories() -> dict[type[models.Model], type[DjangoModelFactory[Any]]]:
     return found
 
 
+def made_by(model: type[models.Model]) -> type[DjangoModelFactory[Any]]:
+    """The factory of a model."""
+    return _factories()[model]
+
+
 def make(model: type[models.Model], count: int, owner: User) -> int:
     """Make up to `count` rows, of `owner` where rows have one; how many it made."""
-    made_by = _factories()[model]
+    factory = made_by(model)
     given: dict[str, Any] = {}
     if "owner" in {field.name for field in model._meta.get_fields()}:
         given = {"owner": owner}
-    elif "job" in made_by._meta.declarations:
+    elif "job" in factory._meta.declarations:
         given = {"job__owner": owner}
     for made in range(count):
         try:
             with transaction.atomic():
-                made_by(**given)
+                factory(**given)
         except IntegrityError:
             return made
     return count

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
@@ -35,6 +37,21 @@ NOT_DONE = (
 )
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """Where what was done can be looked at: a list by state or tag, or jobs that were made."""
+
+    status: str = ""
+    tag: str = ""
+    jobs: list[Job] | None = None
+
+    def link(self) -> tuple[str, str]:
+        listing = reverse("admin:jobs_job_changelist")
+        if self.tag:
+            return f"{listing}?{urlencode({'tag': self.tag})}", f"Show jobs tagged {self.tag}"
+        return f"{listing}?status__exact={self.status}", f"Show {self.status} jobs"
+
+
 class Bulk:
     """Mixed into the admin of jobs."""
 
@@ -59,7 +76,7 @@ class Bulk:
             name="cancel",
             fits=lambda job: not job.is_terminal,
             one=one,
-            show=Status.CANCELLED,
+            show=_Shown(Status.CANCELLED),
         )
 
     @admin.action(description="Run again…", permissions=["operate"])
@@ -67,11 +84,17 @@ class Bulk:
         """Each ended one again, with the options that it had."""
 
         def one(job: Job, by: User) -> str:
-            services.rerun(job=job, by=by)
+            made.append(services.rerun(job=job, by=by))
             return "queued again"
 
+        made: list[Job] = []
         return self._bulk(
-            request, queryset, name="rerun", fits=lambda job: job.is_terminal, one=one, show=""
+            request,
+            queryset,
+            name="rerun",
+            fits=lambda job: job.is_terminal,
+            one=one,
+            show=_Shown(Status.QUEUED, jobs=made),
         )
 
     @admin.action(description="Delete…", permissions=["operate"])
@@ -88,7 +111,7 @@ class Bulk:
             name="delete",
             fits=lambda job: job.is_terminal,
             one=one,
-            show="",
+            show=None,
         )
 
     @admin.action(description="Tag…", permissions=["operate"])
@@ -102,7 +125,8 @@ class Bulk:
             now = services.edit_metadata(job=job, by=by, tags=tags)
             return "tagged" if now.last_seq != job.last_seq else "already so"
 
-        return self._bulk(request, queryset, name="tag", fits=lambda job: True, one=one, show="")
+        show = _Shown(tag=add[0]) if add else None
+        return self._bulk(request, queryset, name="tag", fits=lambda job: True, one=one, show=show)
 
     def _bulk(
         self,
@@ -112,7 +136,7 @@ class Bulk:
         name: str,
         fits: Callable[[Job], bool],
         one: Callable[[Job, User], str],
-        show: str,
+        show: _Shown | None,
     ) -> HttpResponse | None:
         jobs = list(queryset.select_related("owner")[: MOST + 1])
         more, jobs = len(jobs) > MOST, jobs[:MOST]
@@ -160,7 +184,7 @@ class Bulk:
         *,
         jobs: list[Job],
         name: str,
-        show: str,
+        show: _Shown | None,
         more: bool,
     ) -> None:
         done = sum(outcome[word] for word in DONE)
@@ -175,15 +199,15 @@ class Bulk:
         cast(Any, self).message_user(request, _with_link(text, jobs, name, show), level)
 
 
-def _with_link(text: str, jobs: list[Job], name: str, show: str) -> SafeString | str:
+def _with_link(text: str, jobs: list[Job], name: str, show: _Shown | None) -> SafeString | str:
     """A message with the way to what it is about, where that is still there."""
     if name == "delete":
         return text
-    if len(jobs) == 1:
-        url, word = reverse("admin:jobs_job_change", args=[jobs[0].pk]), "Open the job"
-    elif show:
-        url = f"{reverse('admin:jobs_job_changelist')}?status__exact={show}"
-        word = f"Show {show} jobs"
+    about = jobs if show is None or show.jobs is None else show.jobs
+    if len(about) == 1:
+        url, word = reverse("admin:jobs_job_change", args=[about[0].pk]), "Open the job"
+    elif show and about:
+        url, word = show.link()
     else:
         return text
     return format_html('{} <a class="td-link" href="{}">{}</a>', text, url, word)

@@ -7,12 +7,13 @@ from urllib.parse import parse_qsl, urlencode
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 
+from jobs import audit
 from jobs.admin.job_filters import PARAMETERS
 from jobs.models import SavedTab
 
@@ -38,28 +39,32 @@ def save_tab(request: HttpRequest) -> HttpResponse:
     elif mine.count() >= MOST:
         messages.error(request, f"You have {MOST} tabs, the most there can be; remove one first.")
     else:
-        try:
-            with transaction.atomic():
-                SavedTab.objects.create(
-                    owner=cast(User, request.user),
-                    name=name,
-                    query=query,
-                    created_at=timezone.now(),
-                )
-        except IntegrityError:
-            mine.filter(name=name).update(query=query)
-            messages.success(request, f"The tab {name} shows this now.")
-        else:
-            messages.success(request, f"Kept as the tab {name}.")
+        by = cast(User, request.user)
+        with transaction.atomic():
+            tab, new = SavedTab.objects.update_or_create(
+                owner=by,
+                name=name,
+                defaults={"query": query},
+                create_defaults={"query": query, "created_at": timezone.now()},
+            )
+            audit.record(action="tab.save", by=by, target=tab, data={"query": query})
+        said = f"Kept as the tab {name}." if new else f"The tab {name} shows this now."
+        messages.success(request, said)
     return HttpResponseRedirect(_list(query))
 
 
 def remove_tab(request: HttpRequest, tab_id: int) -> HttpResponse:
     """POST → the tab is gone; the list stays as it is."""
     tab = get_object_or_404(SavedTab, pk=tab_id, owner_id=request.user.pk)
-    tab.delete()
+    forget_tab(tab=tab, by=cast(User, request.user))
     messages.success(request, f"Removed the tab {tab.name}.")
     return HttpResponseRedirect(_list(""))
+
+
+@transaction.atomic
+def forget_tab(*, tab: SavedTab, by: User) -> None:
+    audit.record(action="tab.remove", by=by, target=tab, data={"query": tab.query})
+    tab.delete()
 
 
 def _list(query: str) -> str:
