@@ -19,8 +19,9 @@ MAX_FIELDS = 100
 
 class JiraSettings(serializers.Serializer[Any]):
     base_url = serializers.CharField(
+        label="Base URL",
         max_length=500,
-        help_text="What comes before /browse/ in an issue's address, such as https://example.atlassian.net.",
+        help_text="What comes before /browse/ in an issue's address, such as https://example.atlassian.net",
     )
     deployment = serializers.ChoiceField(
         choices=[
@@ -32,18 +33,22 @@ class JiraSettings(serializers.Serializer[Any]):
         help_text="Which of Jira's two APIs is spoken; it says itself which one it has.",
     )
     email = serializers.CharField(
+        label="E-mail",
         default="", allow_blank=True, max_length=320,
         help_text="Jira Cloud: the e-mail of the account whose API token is used.",
     )  # fmt: skip
     token = serializers.CharField(
+        label="API token",
         default="", allow_blank=True, max_length=2000, write_only=True,
         help_text="Jira Cloud: an API token of that account. Stored encrypted and never shown.",
     )  # fmt: skip
     pat = serializers.CharField(
+        label="Personal access token",
         default="", allow_blank=True, max_length=2000, write_only=True,
         help_text="Server, Data Center: a personal access token. Stored encrypted and never shown.",
     )  # fmt: skip
     jql = serializers.CharField(
+        label="JQL",
         default="", allow_blank=True, max_length=20_000,
         help_text="Which issues, in Jira's query language; empty: all that the account may see.",
     )  # fmt: skip
@@ -56,6 +61,7 @@ class JiraSettings(serializers.Serializer[Any]):
     )
     comments = serializers.BooleanField(default=True, help_text="Take comments too.")
     restricted_comments = serializers.BooleanField(
+        label="Restricted comments",
         default=False,
         help_text="Take comments too that only a role, a group or the agents may see. Whoever may "
         "search this source will find them.",
@@ -64,23 +70,28 @@ class JiraSettings(serializers.Serializer[Any]):
         default=True, help_text="Download attachments and read what is in them."
     )
     attachment_max_mb = serializers.IntegerField(
+        label="Largest attachment (MB)",
         default=25, min_value=1, max_value=500,
         help_text="Attachments larger than this (in MB of 1,000,000 bytes) are not downloaded.",
     )  # fmt: skip
     ocr = serializers.BooleanField(
+        label="OCR",
         default=False,
         help_text="Read text in pictures and scanned pages that are attached; takes seconds each.",
     )
     ocr_languages = serializers.RegexField(
         r"^[a-zA-Z0-9_]{2,20}(\+[a-zA-Z0-9_]{2,20}){0,4}$",
+        label="OCR languages",
         default="eng",
         help_text="Tesseract's names of the languages, joined by +.",
     )
     max_issues = serializers.IntegerField(
+        label="Issues at most",
         default=10_000, min_value=1, max_value=1_000_000,
         help_text="At most this many issues, the first in the order of the JQL.",
     )  # fmt: skip
     overlap_minutes = serializers.IntegerField(
+        label="Overlap (minutes)",
         default=10, min_value=0, max_value=7 * 24 * 60,
         help_text="How far before the last sync an incremental one begins: Jira's own search index "
         "lags behind its issues.",

@@ -192,7 +192,8 @@ class JiraSync:
         place: dict[str, Any] = {
             "key": key,
             "kind": "attachment",
-            "title": attachments.name_of(attachment),
+            # A name such as console.log says nothing without its issue.
+            "title": f"{attachments.name_of(attachment)} ({found.get('key') or id})",
             "url": self.api.site.url + self.api.attachment_path(attachment),
             "parent_key": id,
         }

@@ -56,7 +56,7 @@ def test_every_issue_comment_and_attachment_is_found(jira: Jira, index: Make) ->
         for each in said:
             assert " ".join(each.split()) in text, issue.key
     log = there.documents[next(key for key in there.documents if "/attachment/" in key)]
-    assert log.title == "console.log"
+    assert log.title.startswith("console.log (")
     assert "order 77-" in log.structure.text
     # Pages of two issues, and of one comment, lose none.
     jira.page_limit = jira.key_page_limit = 2
@@ -157,7 +157,7 @@ def test_deleted_issues_and_attachments_go(jira: Jira, index: Make) -> None:
     jira.project.detach(issue.key, "a.txt")
     # The issue changed too: it names its attachments.
     assert there.sync() == {"changed": 1, "removed": 1, "unchanged": n_known - 2}
-    assert "a.txt" not in there.titles("attachment")
+    assert f"a.txt ({issue.key})" not in there.titles("attachment")
     jira.project.delete(issue.key)
     assert there.sync() == {"removed": 2, "unchanged": n_known - 3}
     assert str(issue.id) not in there.documents
@@ -181,6 +181,7 @@ def test_a_moved_issue_keeps_its_place_under_its_new_key(jira: Jira, index: Make
     assert found.url == f"{jira.url}/browse/{new}"
     assert "project:PAY" in found.labels
     [child] = [each for each in there.documents.values() if each.parent_key == str(moved.id)]
+    assert child.title == f"a.txt ({new})"
     assert "project:PAY" in child.labels
     # Out of what the JQL finds: it is gone, with what hangs on it.
     assert shop.sync() == {"removed": 2}
@@ -270,7 +271,11 @@ def test_a_failed_attachment_fails_alone_and_is_retried_alone(jira: Jira, index:
     there = index(attachments=True, jql=f"key = {issue.key}")
     assert there.sync()["failed"] == 1
     [failed] = there.failures.values()
-    assert (failed.title, failed.retryable, failed.code) == ("a.txt", True, "server_failed")
+    assert (failed.title, failed.retryable, failed.code) == (
+        f"a.txt ({issue.key})",
+        True,
+        "server_failed",
+    )
     assert failed.parent_key == str(issue.id)
     assert there.text("b.txt").strip() == "second words"
     assert "a.txt" in there.text(issue.key)
@@ -303,7 +308,10 @@ def test_attachments_are_what_they_contain(jira: Jira, index: Make) -> None:
     assert "Log in twice" in there.text("plan")
     assert there.text("notes").strip() == "just words of a text"
     assert there.text("odd ").strip() == "found by an odd name"
-    codes = {each.title: (each.code, each.retryable) for each in there.failures.values()}
+    codes = {
+        each.title.partition(" (")[0]: (each.code, each.retryable)
+        for each in there.failures.values()
+    }
     assert codes["fake.pdf"] == ("content_mismatch", False)
     assert codes["locked.pdf"] == ("password", False)
     assert codes["broken.pdf"] == ("damaged", False)
@@ -346,7 +354,11 @@ def test_a_size_that_jira_understates_is_noticed(jira: Jira, index: Make) -> Non
     made.said_size = 10
     there = _synced(index(attachmentMaxMb=1, attachments=True, jql="key = SHOP-2"))
     [failed] = there.failures.values()
-    assert (failed.title, failed.code, failed.retryable) == ("lies.txt", "too_large", False)
+    assert (failed.title, failed.code, failed.retryable) == (
+        "lies.txt (SHOP-2)",
+        "too_large",
+        False,
+    )
     assert "attachmentMaxMb" in failed.message
 
 

@@ -16,9 +16,12 @@ def main() -> None:
     parser.add_argument("--issues", type=int, default=200)
     parser.add_argument("--change-every", type=float, default=0, metavar="SECONDS",
                         help="comment on an issue, now and then, so that syncs find changes")  # fmt: skip
+    parser.add_argument("--pause", type=float, default=0, metavar="SECONDS",
+                        help="how long each answer takes")  # fmt: skip
     given = parser.parse_args()
     project = Project(given.issues)
     jira = Jira(project, deployment=given.deployment, port=given.port)
+    jira.pause_s = given.pause
     with jira:
         print(f"Jira {given.deployment} with {given.issues} issues: {jira.url}")
         if jira.cloud:
