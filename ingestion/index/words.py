@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import psycopg
 from django.db import connection
 from numpy.typing import NDArray
 
@@ -122,11 +123,14 @@ def _rows(
     """The postings of each term that has any, block by block."""
     if connection.vendor == "postgresql":
         # In the binary format: as text, each byte would be two digits.
-        with connection.connection.cursor(binary=True) as raw:
+        # (Django's own cursors bind in the client, which knows no binary results.)
+        with psycopg.Cursor(connection.connection) as raw:
             raw.execute(
                 "SELECT term, block, codes FROM ingestion_posting "
-                "WHERE block = ANY(%s) AND term = ANY(%s)",
+                "WHERE block = ANY(%s::bigint[]) AND term = ANY(%s::bigint[])",
                 [list(blocks), list(numbers)],
+                prepare=False,
+                binary=True,
             )
             rows = raw.fetchall()
     else:
