@@ -1,6 +1,9 @@
 """Static files under hashed names."""
 
+from typing import Any
+
 from django.contrib.staticfiles.storage import ManifestFilesMixin
+from whitenoise.compress import Compressor
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
@@ -15,3 +18,7 @@ class ConsoleStaticFiles(CompressedManifestStaticFilesStorage):
         *ManifestFilesMixin.patterns,
         ("tapedeck/*.js", ManifestFilesMixin._js_module_import_aggregation_patterns[1]),  # type: ignore[attr-defined]
     )
+
+    def create_compressor(self, **options: Any) -> Compressor:
+        # By gzip alone: brotli, where something else brought it, takes minutes of the first start.
+        return Compressor(use_brotli=False, **options)  # type: ignore[no-untyped-call]
