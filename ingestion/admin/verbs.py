@@ -117,7 +117,7 @@ class SourceVerbs:
                 request, format_html('Queued: <a class="td-link" href="{}">{}</a>', url, done)
             )
         elif verb == "empty":
-            messages.success(request, f"Removed {done:,} documents.")
+            messages.success(request, f"Removed {done:,} document{'' if done == 1 else 's'}.")
         elif verb == "delete":
             messages.success(request, f"Deleted {source.name} with all it brought.")
             return redirect("admin:ingestion_source_changelist")

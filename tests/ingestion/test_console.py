@@ -99,7 +99,7 @@ def test_each_button_does_what_it_says(ann: User, script: Path) -> None:
         job.delete()
     assert "Resume" in press("pause")
     assert "Pause" in press("resume")
-    assert "Removed 1 documents." in press("empty")
+    assert "Removed 1 document." in press("empty")
     press("delete")
     assert not Source.objects.exists()
     assert client.post(f"{LIST}{source.pk}/do/sync/").status_code == 404

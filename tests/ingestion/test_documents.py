@@ -29,7 +29,8 @@ def finish_jobs() -> None:
     """Run what is queued, in a worker of its own."""
     worker = fork_worker()
     try:
-        wait_for(lambda: not Job.objects.filter(status__in=["queued", "running"]).exists())
+        waiting = Job.objects.filter(status__in=["queued", "running"])
+        wait_for(lambda: not waiting.exists(), timeout_s=60)
     finally:
         end_worker(worker)
 
