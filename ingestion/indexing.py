@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
@@ -27,6 +27,7 @@ from ingestion.models import (
     SourceDocument,
     SourceText,
 )
+from jobs.events import to_json
 
 # What PostgreSQL refuses; each becomes one other character, so that every offset stays true.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -83,7 +84,7 @@ def put(
     code, message = _why_empty(structure) if empty else ("", "")
     document.state = DocumentState.EMPTY if empty else DocumentState.INDEXED
     document.problem_code, document.problem_message, document.retryable = code, message, False
-    document.fetched_with = dict(found.fetched_with)
+    document.fetched_with = plain(found.fetched_with)
     document.fetched_at = timezone.now()
     document.seen_by = job_id
     document.content_hash = content_hash
@@ -112,7 +113,7 @@ def note_unchanged(*, seen: Unchanged, source: Source, job_id: UUID | None) -> b
     failed.filter(content_hash="").update(state=DocumentState.EMPTY, **well)
     changes: dict[str, Any] = {"seen_by": job_id}
     if seen.fetched_with is not None:
-        changes["fetched_with"] = dict(seen.fetched_with)
+        changes["fetched_with"] = plain(seen.fetched_with)
     return bool(rows.filter(fetched_at__isnull=False).update(**changes))
 
 
@@ -191,6 +192,12 @@ def storable(structure: Structure) -> Structure:
             for table in structure.tables
         ),
     )
+
+
+def plain(noted: Mapping[str, Any]) -> dict[str, Any]:
+    """What a connector notes for itself, as JSON that both databases take."""
+    kept: dict[str, Any] = json.loads(to_json(dict(noted)))
+    return kept
 
 
 def with_key(seen: Seen) -> Seen:

@@ -18,6 +18,7 @@ from django.utils import timezone
 from ingestion import connectors, rights
 from ingestion.content import Known, Seen, SyncFailed, SyncRun
 from ingestion.index.filling import embed_new
+from ingestion.indexing import plain
 from ingestion.keeping import COUNTS, Keeper
 from ingestion.models import DocumentState, Source, SourceDocument
 from jobs.egress import EgressRefused, Policy
@@ -246,7 +247,7 @@ class Sync:
         with self.job.fenced():
             rows = Source.objects.filter(pk=self.source_id)
             if cursor is not None and self.mode != "failures":
-                rows.update(cursor=dict(cursor))
+                rows.update(cursor=plain(cursor))
             rows.update(last_synced_at=timezone.now())
         return counts
 
