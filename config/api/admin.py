@@ -30,7 +30,7 @@ from jobs import audit, console
 from jobs.access import Role
 from jobs.api.base import ApiView, cleaned, query_of, user_of
 from jobs.api.filters import JobFilters
-from jobs.api.paging import Order, Paging, keyset_page, page_response
+from jobs.api.paging import Paging, newest_page
 from jobs.api.permissions import AdminsOnly
 from jobs.api.problem import Problem
 from jobs.api.shapes import JobsPage, NoParameters
@@ -97,14 +97,7 @@ class UsersView(AdminView):
             rows = rows.filter(is_active=given["active"])
         if words := given.get("q"):
             rows = rows.filter(Q(username__icontains=words) | Q(email__icontains=words))
-        page, links = keyset_page(
-            rows=rows,
-            order=Order("id", descending=True),
-            limit=given["limit"],
-            cursor=given.get("cursor", ""),
-            request=request,
-        )
-        return page_response([user_dto(user) for user in page], links)
+        return newest_page(rows=rows, given=given, request=request, dto=user_dto)
 
     @extend_schema(
         operation_id="admin_users_create",
@@ -254,14 +247,8 @@ class AuditView(AdminView):
     )
     def get(self, request: Request) -> Response:
         given = query_of(request, AuditListFilters)
-        page, links = keyset_page(
-            rows=AuditEntry.objects.matching(**_criteria(given)),
-            order=Order("id", descending=True),
-            limit=given["limit"],
-            cursor=given.get("cursor", ""),
-            request=request,
-        )
-        return page_response([entry_dto(entry) for entry in page], links)
+        rows = AuditEntry.objects.matching(**_criteria(given))
+        return newest_page(rows=rows, given=given, request=request, dto=entry_dto)
 
 
 class AuditExportView(AdminView):

@@ -30,7 +30,7 @@ from jobs.access import role_of
 from jobs.api.base import ApiView, cleaned, query_of, user_of
 from jobs.api.downloads import artifact_dto
 from jobs.api.filters import JobFilters
-from jobs.api.paging import Order, Paging, keyset_page, page_response
+from jobs.api.paging import Paging, newest_page
 from jobs.api.permissions import AnyRole
 from jobs.api.problem import Problem
 from jobs.api.shapes import JobsPage
@@ -173,14 +173,7 @@ class OwnFilesView(ApiView):
         rows = Artifact.objects.filter(visible=True, job__owner=user_of(request)).annotate(
             job_name=F("job__name")
         )
-        page, links = keyset_page(
-            rows=rows,
-            order=Order("id", descending=True),
-            limit=given["limit"],
-            cursor=given.get("cursor", ""),
-            request=request,
-        )
-        return page_response([_file_dto(row) for row in page], links)
+        return newest_page(rows=rows, given=given, request=request, dto=_file_dto)
 
 
 def _file_dto(row: Artifact) -> dict[str, Any]:

@@ -75,7 +75,9 @@ def _input(name: str) -> forms.Field:
 
 def _kinds() -> list[tuple[str, str]]:
     kinds = [(kind.name, f"{kind.name}: {kind.label}") for kind in registry.all_kinds()]
-    return [(ALL_KINDS, "* all kinds together (limits and rates only)"), *kinds]
+    # Nothing is chosen beforehand: a limit of all kinds together is no slip to make.
+    every = (ALL_KINDS, "* all kinds together (limits and rates only)")
+    return [("", "Choose what it is for…"), every, *kinds]
 
 
 class KindPolicyForm(forms.ModelForm):  # type: ignore[type-arg]

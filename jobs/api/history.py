@@ -17,7 +17,7 @@ from jobs.api.archive import archive_response
 from jobs.api.base import ApiView, job_of, query_of, standing_of_request
 from jobs.api.downloads import artifact_dto, note_download, serve_artifact, took_from_start
 from jobs.api.logs import Log, LogQuery, log_response
-from jobs.api.paging import MAX_CURSOR_CHARS, ByPath, NewestFirst
+from jobs.api.paging import MAX_CURSOR_CHARS, ByPath, NewestFirst, ordered_page
 from jobs.api.shapes import ArtifactsPage, AttemptsPage, EventsPage
 from jobs.events import event_dto, time_dto
 from jobs.models import Attempt
@@ -117,9 +117,9 @@ class AttemptsView(ApiView):
     def get(self, request: Request, job_id: str) -> Response:
         job = job_of(request, job_id)
         query_of(request, PageQuery)
-        pages = ByNumber()
-        page = pages.paginate_queryset(job.attempts.all(), request, view=self) or []
-        return pages.get_paginated_response([attempt_dto(attempt) for attempt in page])
+        return ordered_page(
+            pages=ByNumber(), rows=job.attempts.all(), request=request, dto=attempt_dto
+        )
 
 
 class ArtifactsView(ApiView):
@@ -134,9 +134,8 @@ class ArtifactsView(ApiView):
     def get(self, request: Request, job_id: str) -> Response:
         job = job_of(request, job_id)
         query_of(request, PageQuery)
-        pages = ByPath()
-        page = pages.paginate_queryset(job.artifacts.filter(visible=True), request, view=self) or []
-        return pages.get_paginated_response([artifact_dto(artifact) for artifact in page])
+        rows = job.artifacts.filter(visible=True)
+        return ordered_page(pages=ByPath(), rows=rows, request=request, dto=artifact_dto)
 
 
 class ArchiveView(ApiView):

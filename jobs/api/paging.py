@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,6 +124,34 @@ def keyset_page(
 
 def page_response(results: list[Any], links: dict[str, str | None], **more: Any) -> Response:
     return Response({**links, **more, "results": results})
+
+
+def newest_page(
+    *, rows: QuerySet[Any], given: Mapping[str, Any], request: Request, dto: Callable[[Any], Any]
+) -> Response:
+    """A page of `rows`, newest first; `given` is a validated `Paging`.
+
+    :raises BadCursor: see `keyset_page`.
+    """
+    page, links = keyset_page(
+        rows=rows,
+        order=Order("id", descending=True),
+        limit=given["limit"],
+        cursor=given.get("cursor", ""),
+        request=request,
+    )
+    return page_response([dto(row) for row in page], links)
+
+
+def ordered_page(
+    *, pages: NewestFirst, rows: QuerySet[Any], request: Request, dto: Callable[[Any], Any]
+) -> Response:
+    """A page of `rows` in the order of `pages`.
+
+    :raises BadCursor: a cursor that was not given out for this list.
+    """
+    page = pages.paginate_queryset(rows, request) or []
+    return pages.get_paginated_response([dto(row) for row in page])
 
 
 def _written(order: Order, row: Any, *, back: bool) -> str:
