@@ -94,7 +94,8 @@ def _columns(cl: Any, headers: list[dict[str, Any]]) -> Iterator[_Column]:
 def _cells(cl: Any, columns: list[_Column], row: Model, box: str) -> Iterator[SafeString]:
     for column in columns:
         if column.field == "action_checkbox":
-            shown: str = box.replace(_PLACE, escape(str(row.pk)))
+            # A text that was changed is not taken for safe any more; this one is.
+            shown: str = mark_safe(box.replace(_PLACE, escape(str(row.pk))))
         else:
             shown = _shown(cl, column.field, row)
         if column.linked:

@@ -76,6 +76,7 @@ class OptionsField(forms.Field):
     ) -> None:
         super().__init__(
             required=False,
+            label="Set here",
             help_text=help_text,
             widget=OptionsWidget(kind, below=below, stored=stored),
         )

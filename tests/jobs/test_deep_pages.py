@@ -42,6 +42,16 @@ def test_every_job_is_on_some_page(
     assert "job 7." in console.get("/admin/jobs/job/?status__exact=failed").content.decode()
 
 
+def test_rows_are_selected_by_a_box_of_their_own(owner: User, console: Client) -> None:
+    job = stored_job(owner=owner, name="<b>bold</b>")
+    page = console.get("/admin/jobs/job/").content.decode()
+    assert '<input type="checkbox" name="_selected_action"' in page
+    assert f'value="{job.pk}"' in page
+    assert "&lt;input" not in page
+    assert "&lt;b&gt;bold" in page
+    assert f'<a href="/admin/jobs/job/{job.pk}/change/' in page
+
+
 def test_the_search_box_finds_words_of_names_and_errors(
     owner: User, console: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
