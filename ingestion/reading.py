@@ -6,6 +6,7 @@ A file that crashes or hangs its reader then costs that one file, not the sync t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -78,7 +79,9 @@ class FileReader:
             process.wait()
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    # What was written and never read is still in the pipe's buffer.
+                    with contextlib.suppress(OSError):
+                        pipe.close()
 
     def _ask(self, line: str) -> str | None:
         """Its answer to one line; None: it died.
