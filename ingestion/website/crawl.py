@@ -17,7 +17,6 @@ from ingestion.http import Client
 from ingestion.website.duplicates import Pages
 from ingestion.website.frontier import REASONS, Frontier
 from ingestion.website.hosts import Host, Hosts
-from ingestion.website.page import digest_of
 from ingestion.website.plan import Plan
 from ingestion.website.sitemaps import listed
 from ingestion.website.visit import Outcome, Visitor
@@ -307,7 +306,7 @@ class Crawl:
     async def _report(self, outcome: Outcome) -> None:
         found = outcome.seen
         if isinstance(found, Found):
-            digest = digest_of(found.structure)
+            digest = str(found.fetched_with["hash"])
             if self._memory.only is None and self._pages.is_duplicate(
                 found.key, digest, found.structure
             ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -9,6 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from documents import media, readers
 from documents.structure import Structure
+
+log = logging.getLogger(__name__)
 
 _NAMED = re.compile(r"""filename\s*=\s*"?([^";]+)""", re.I)
 
@@ -32,7 +35,8 @@ def file_name(url: str, headers: Mapping[str, str]) -> str:
 def read_file(data: bytes, *, name: str, folder: Path, text: bool) -> Structure | None:
     """The file's structure; None: of a type that is not read.
 
-    :raises documents.readers.Unreadable: damaged, hostile, or encrypted.
+    :raises documents.readers.Unreadable: hostile, or encrypted.
+    :raises NotRead: damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "fetched"
@@ -47,6 +51,14 @@ def read_file(data: bytes, *, name: str, folder: Path, text: bool) -> Structure 
         if not readers.can_read(media_type) or media_type.startswith("image/"):
             return None
         return readers.read(readers.Source(path=path, name=name, media_type=media_type))
+    except (readers.Unreadable, NotRead):
+        raise
+    except Exception as error:
+        log.warning("%s could not be read.", name, exc_info=True)
+        words = (
+            f"The file is damaged, or of a sort that is not understood ({type(error).__name__})."
+        )
+        raise NotRead("damaged", words) from error
     finally:
         path.unlink(missing_ok=True)
 

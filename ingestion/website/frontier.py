@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from ingestion.models import KEY_MAX
 from ingestion.website.urls import Scope, Traps, canonical
 
 # Files that hold no text that anybody could search: not worth a request.
@@ -142,6 +143,8 @@ class Frontier:
         ending = name[name.rfind(".") :] if "." in name else ""
         if ending in _NO_TEXT or (ending in FILES and not self._files):
             return "not_a_page"
+        if len(url) > KEY_MAX:
+            return "url_too_long"
         if trusted:
             return None
         return self._traps.reason(url) or None

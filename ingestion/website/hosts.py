@@ -85,6 +85,3 @@ class Hosts:
             found = Host(delay_s=self._delay_s, concurrency=self._concurrency)
             self._hosts[name] = found
         return found
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        return iter(self._hosts.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,6 +19,11 @@ from ingestion.website.robots import forbids
 
 # A page with less text than this that brings scripts is likely made by them.
 LEAST_CHARS = 200
+NEXT_TO_NOTHING = 40
+# Where the usual libraries put what they make.
+_MOUNTS = "#root, #app, #__next, #__nuxt, #svelte, #___gatsby, app-root, [data-reactroot], [ng-app]"
+MOST_TITLE = 300
+_PLAIN = re.compile(r"/(?:[A-Za-z0-9_~%=&?#-][A-Za-z0-9_~/%=&?#-]*)?")
 MOST_LINKS = 2000
 _SCRIPTS = "script[src], script:not([type]), script[type='module'], script[type='text/javascript']"
 _CHANGED = (
@@ -77,7 +83,7 @@ def read_page(data: bytes, *, url: str, headers: Mapping[str, str]) -> Page:
     chars = built.length
     return Page(
         url=url,
-        title=title or heading or url,
+        title=(title or heading or url)[:MOST_TITLE],
         structure=built.build(),
         links=links,
         canonical=_absolute(base, _attribute(tree, "link[rel~=canonical i][href]", "href")),
@@ -85,9 +91,18 @@ def read_page(data: bytes, *, url: str, headers: Mapping[str, str]) -> Page:
         nofollow=asks.nofollow,
         language=language,
         changed_at=_changed(tree),
-        needs_scripts=chars < LEAST_CHARS and tree.css_first(_SCRIPTS) is not None,
+        needs_scripts=_needs_scripts(tree, chars),
         charset_lied=lied,
     )
+
+
+def _needs_scripts(tree: LexborHTMLParser, chars: int) -> bool:
+    if chars >= LEAST_CHARS or tree.css_first(_SCRIPTS) is None:
+        return False
+    # Short pages with a counter's script are no applications.
+    if chars < NEXT_TO_NOTHING or tree.css_first(_MOUNTS) is not None:
+        return True
+    return any("script" in (node.text() or "").lower() for node in tree.css("noscript"))
 
 
 def with_warning(structure: Structure, code: str, message: str) -> Structure:
@@ -116,6 +131,9 @@ def _links(tree: LexborHTMLParser, base: str) -> tuple[str, ...]:
 
 def _absolute(base: str, reference: str) -> str:
     """Empty: not an address of a web page."""
+    if _PLAIN.fullmatch(reference):
+        # Most links: no need to take them apart.
+        return "/".join(base.split("/", 3)[:3]) + reference
     scheme = reference.partition(":")[0].lower().strip()
     if not reference or (scheme.isalpha() and ":" in reference and scheme not in ("http", "https")):
         return ""

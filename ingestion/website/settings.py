@@ -7,6 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from ingestion.models import KEY_MAX
 from ingestion.website import login
 from ingestion.website.urls import canonical
 from jobs.egress import EgressRefused, Policy
@@ -55,7 +56,11 @@ class Settings(serializers.Serializer[Any]):
     )
     exclude_patterns = _patterns("Pages that match one of these are never fetched.")
     render = serializers.ChoiceField(
-        choices=["auto", "never", "always"],
+        choices=[
+            ("auto", "Where a page is empty without its scripts"),
+            ("never", "Never"),
+            ("always", "Every page"),
+        ],
         default="auto",
         help_text="Show pages in Chromium and read what their scripts made: auto does so where a "
         "page is empty without them. Much slower.",
@@ -123,6 +128,8 @@ class Settings(serializers.Serializer[Any]):
         found = canonical(url)
         if found is None:
             raise serializers.ValidationError("This is not the address of a web page.")
+        if len(found) > KEY_MAX:
+            raise serializers.ValidationError(f"The address has more than {KEY_MAX} characters.")
         return found
 
     def validate_auth_state(self, value: str) -> str:

@@ -9,7 +9,6 @@ from datetime import date
 from functools import lru_cache
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from ingestion.models import KEY_MAX
 from jobs.addresses import BadHost, parse_host
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -168,8 +167,6 @@ class Traps:
 
     def reason(self, url: str) -> str:
         """Why `url` is not followed; empty: it may be."""
-        if len(url) > KEY_MAX:
-            return "url_too_long"
         parts = urlsplit(url)
         segments = [part for part in parts.path.split("/") if part]
         if len(segments) > MOST_SEGMENTS or _repeats(segments):

@@ -148,10 +148,11 @@ class Visitor:
 
     async def _read(self, url: str, answer: Answer, digest: str) -> Outcome:
         fetched_with: dict[str, Any] = {"body": digest}
-        if etag := answer.headers.get("etag"):
-            fetched_with["etag"] = etag[:300]
-        if modified := answer.headers.get("last-modified"):
-            fetched_with["modified"] = modified[:100]
+        for name, header in (("etag", "etag"), ("modified", "last-modified")):
+            value = answer.headers.get(header, "")
+            # What can not be sent back as it came is of no use.
+            if value and len(value) <= 300 and value.isascii() and value.isprintable():
+                fetched_with[name] = value
         if not _is_page(answer):
             return await self._file(url, answer, fetched_with)
         page = read_page(answer.body, url=url, headers=answer.headers)
