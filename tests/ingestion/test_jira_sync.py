@@ -17,6 +17,9 @@ from tests.jira.texts import words
 
 Make = Callable[..., Index]
 
+# What does not depend on which API is spoken is tried with one.
+cloud_alone = pytest.mark.parametrize("jira", ["cloud"], indirect=True)
+
 
 @pytest.fixture(params=["cloud", "server"])
 def jira(request: pytest.FixtureRequest) -> Iterator[Jira]:
@@ -126,6 +129,7 @@ def test_what_changed_is_fetched_and_the_rest_is_not(jira: Jira, index: Make) ->
     assert there.text("more.txt").strip() == "appended words"
 
 
+@cloud_alone
 def test_an_overlap_sees_what_jiras_index_showed_late(jira: Jira, index: Make) -> None:
     there = index(overlapMinutes=30)
     there.sync()
@@ -164,6 +168,7 @@ def test_deleted_issues_and_attachments_go(jira: Jira, index: Make) -> None:
     assert there.sync() == {"unchanged": n_known - 3}
 
 
+@cloud_alone
 def test_a_moved_issue_keeps_its_place_under_its_new_key(jira: Jira, index: Make) -> None:
     moved = jira.project.add(summary="On the move")
     jira.project.attach(moved.key, "a.txt", b"words", "text/plain")
@@ -250,6 +255,7 @@ def test_a_sync_that_was_cut_off_goes_on(jira: Jira, index: Make) -> None:
     assert there.known == whole.known
 
 
+@cloud_alone
 def test_full_fetches_everything_again(jira: Jira, index: Make) -> None:
     there = index(attachments=True)
     there.sync()
@@ -290,6 +296,7 @@ def test_a_failed_attachment_fails_alone_and_is_retried_alone(jira: Jira, index:
     assert there.sync(only={failed.key}) == {"removed": 1}
 
 
+@cloud_alone
 def test_attachments_are_what_they_contain(jira: Jira, index: Make) -> None:
     issue = jira.project.add(summary="Files")
     attach = jira.project.attach
@@ -323,6 +330,7 @@ def test_attachments_are_what_they_contain(jira: Jira, index: Make) -> None:
     assert not list(there.folder.iterdir())
 
 
+@cloud_alone
 def test_how_much_is_taken_is_set(jira: Jira, index: Make) -> None:
     big = jira.project.attach("SHOP-2", "big.txt", b"x" * 1_200_000, "text/plain")
     jira.project.comment("SHOP-2", "For agents only.", role="Agents")
@@ -349,6 +357,7 @@ def test_how_much_is_taken_is_set(jira: Jira, index: Make) -> None:
     assert few.sync() == {"added": 1, "unchanged": 2, "removed": 1}
 
 
+@cloud_alone
 def test_a_size_that_jira_understates_is_noticed(jira: Jira, index: Make) -> None:
     made = jira.project.attach("SHOP-2", "lies.txt", b"x" * 1_200_000, "text/plain")
     made.said_size = 10
@@ -362,6 +371,7 @@ def test_a_size_that_jira_understates_is_noticed(jira: Jira, index: Make) -> Non
     assert "attachmentMaxMb" in failed.message
 
 
+@cloud_alone
 def test_ocr_reads_pictures_when_it_is_asked_for(jira: Jira, index: Make) -> None:
     jira.project.attach("SHOP-2", "shot.png", samples.picture("TOTAL 42"), "image/png")
     there = _synced(index(jql="key = SHOP-2", attachments=True))
@@ -375,6 +385,7 @@ def test_ocr_reads_pictures_when_it_is_asked_for(jira: Jira, index: Make) -> Non
     assert "42" in found.structure.text or found.structure.warnings[0].code == "ocr_unavailable"
 
 
+@cloud_alone
 def test_settings_that_change_the_text_fetch_all_again(jira: Jira, index: Make) -> None:
     there = index(comments=False)
     there.sync()
@@ -426,7 +437,7 @@ def pages(jira: Jira) -> Any:
     return jira.asked("/rest/api/3/search/jql")
 
 
-def test_page_tokens_that_expire_or_never_end(index: Make, tmp_path: Path) -> None:
+def test_page_tokens_that_expire_or_never_end(tmp_path: Path) -> None:
     with Jira(Project(12)) as jira:
         jira.page_limit = jira.key_page_limit = 5
         jira.fail("/rest/api/3/search/jql", after=1, do=jira.expire_pages)
