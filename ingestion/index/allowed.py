@@ -31,7 +31,7 @@ class Allowed:
             visible = visible.filter(pk__in=filters.sources)
         if filters.source_kinds:
             visible = visible.filter(kind__in=filters.source_kinds)
-        self.source_ids = sorted(visible.values_list("pk", flat=True))
+        self.source_ids = sorted(visible.order_by().values_list("pk", flat=True))
         all_sources = len(self.source_ids) == Source.objects.count()
         self.everything = all_sources and not _narrows(filters)
         self._filters = filters
@@ -58,7 +58,7 @@ class Allowed:
         """Those of `ids` that are allowed, in their order."""
         if self.everything or not len(ids):
             return ids
-        rows = self.chunks().filter(pk__in=[int(n) for n in ids])
+        rows = self.chunks().filter(pk__in=[int(n) for n in ids]).order_by()
         kept = set(rows.values_list("pk", flat=True))
         return np.asarray([n for n in ids.tolist() if n in kept], dtype=np.int64)
 

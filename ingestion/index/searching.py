@@ -272,11 +272,13 @@ def _page(
     wanted = query.offset + query.limit + 1
     per_document: Counter[Any] = Counter()
     kept: list[tuple[int, float]] = []
-    for at in range(0, len(fused), 200):
-        ids = [chunk_id for chunk_id, _ in fused[at : at + 200]]
-        rows = allowed.chunks().filter(pk__in=ids).values_list("pk", "document_id")
+    # Usually the first of these are enough.
+    step = max(40, 3 * wanted)
+    for at in range(0, len(fused), step):
+        ids = [chunk_id for chunk_id, _ in fused[at : at + step]]
+        rows = allowed.chunks().filter(pk__in=ids).order_by().values_list("pk", "document_id")
         documents: dict[int, Any] = dict(rows)
-        for chunk_id, score in fused[at : at + 200]:
+        for chunk_id, score in fused[at : at + step]:
             document = documents.get(chunk_id)
             if document is None or document == exclude:
                 continue
@@ -288,9 +290,9 @@ def _page(
     shown = kept[query.offset : query.offset + query.limit]
     rows_by_id = {
         row.pk: row
-        for row in Chunk.objects.filter(pk__in=[pk for pk, _ in shown]).select_related(
-            "document", "source"
-        )
+        for row in Chunk.objects.filter(pk__in=[pk for pk, _ in shown])
+        .select_related("document", "source")
+        .order_by()
     }
     by_words, by_meaning = _ranks(lists.words), _ranks(lists.meaning)
     hits = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 
 from ingestion.index import analysis
 
@@ -12,9 +14,9 @@ Span = tuple[int, int]
 
 def highlights(text: str, terms: Collection[str]) -> list[Span]:
     """Where `text` has words of the question; ascending, without overlaps."""
-    wanted = set(terms)
+    wanted = frozenset(terms)
     spans: list[Span] = []
-    for word in analysis.words(text):
+    for word in _candidates(text, wanted):
         if word.term not in wanted:
             continue
         if spans and word.start < spans[-1][1]:
@@ -22,6 +24,30 @@ def highlights(text: str, terms: Collection[str]) -> list[Span]:
         else:
             spans.append((word.start, word.end))
     return spans
+
+
+def _candidates(text: str, wanted: frozenset[str]) -> Iterator[analysis.Word]:
+    """The words of `text` that may be wanted; of plain text those that begin as a wanted one does."""
+    if not text.isascii():
+        yield from analysis.words(text)
+        return
+    if (pattern := _beginnings(wanted)) is None:
+        return
+    for match in pattern.finditer(text):
+        for word in analysis.words(match.group()):
+            start, end = match.start() + word.start, match.start() + word.end
+            yield analysis.Word(word.term, start, end, word.compound)
+
+
+@lru_cache(maxsize=64)
+def _beginnings(wanted: frozenset[str]) -> re.Pattern[str] | None:
+    # No ending that is taken off reaches the first two letters.
+    heads = {term.removeprefix("=")[:2] for term in wanted if term.isascii()}
+    if not heads:
+        return None
+    either = "|".join(sorted(map(re.escape, heads), key=len, reverse=True))
+    # With all that a compound may hold: its parts are marked one by one.
+    return re.compile(rf"(?<![a-z0-9])(?:{either})[a-z0-9]*(?:[-_.:/@#+]{{1,3}}[a-z0-9]+)*", re.I)
 
 
 def window(text: str, spans: Iterable[Span], most: int = SNIPPET_CHARS) -> Span:
