@@ -59,9 +59,10 @@ async def main() -> int:
 
 
 async def _session(playwright: Playwright, config: Config, channel: Channel, policy: Policy) -> int:
-    from recorder.session.live import LiveSession, SessionFailed
+    from recorder.session.live import LiveSession
     from recorder.session.saving import files_of, write_metadata
     from recorder.session.server import LiveServer
+    from recorder.session.session_browser import SessionFailed
 
     live = LiveSession(config=config, channel=channel, policy=policy)
     server = LiveServer(live=live)

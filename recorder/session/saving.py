@@ -36,7 +36,7 @@ def write_steps(live: LiveSession) -> None:
 
 
 def write_metadata(live: LiveSession, *, started_at: str, ended_by: str) -> None:
-    launched, options = live.launched, live.config.options
+    launched, options = live.browser.launched, live.config.options
     kept = live.book.kept()
     data: dict[str, Any] = {
         "session": live.config.session,
@@ -65,7 +65,7 @@ def write_metadata(live: LiveSession, *, started_at: str, ended_by: str) -> None
             "forged": sum("forged" in step.flags for step in kept),
             "unrecorded": sum("unrecorded" in step.flags for step in kept),
         },
-        "warnings": live.warnings,
+        "warnings": live.news.warnings,
     }
     _write(live.config.workdir / "metadata.json", data)
 

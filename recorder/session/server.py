@@ -16,8 +16,8 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from recorder.session.commands import CommandFailed
 from recorder.session.live import LiveSession
+from recorder.session.making import CommandFailed
 from recorder.session.messages import BadMessage, Command, parse
 from recorder.session.pages import UnknownPage
 from recorder.session.requests import UnfitAnswer, UnknownRequest
@@ -31,6 +31,8 @@ LONGEST_MESSAGE = 96 * 1024 * 1024
 _LONGEST_QUEUE = 1_000
 # A page that does not take an input in this time is passed over; a dialog may hold it longer.
 _UNRESPONSIVE_S = 8.0
+# And this much longer while it opens tabs, each of which the browser makes before the page goes on.
+_OPENING_S = 60.0
 _SLOW = {"navigate": 50.0, "newPage": 50.0, "back": 30.0, "forward": 30.0, "reload": 30.0,
          "upload": 30.0, "select": 15.0, "fillPicker": 15.0, "drag": 20.0}  # fmt: skip
 _CODES: dict[type[Exception], str] = {
@@ -200,7 +202,7 @@ class LiveServer:
             _refuse(viewer, command, code, str(error))
         except TimeoutError:
             _refuse(viewer, command, "page_unresponsive", "The page does not respond.")
-            self._live.notice("warning", "page_unresponsive", "The page does not respond.")
+            self._live.news.notice("warning", "page_unresponsive", "The page does not respond.")
         except Error as error:
             _refuse(viewer, command, "browser", error.message.splitlines()[0][:500])
         # A defect in one command must not end a recording; the log says where it is.
@@ -215,14 +217,18 @@ class LiveServer:
 
     async def _in_time(self, command: Command) -> Mapping[str, Any] | None:
         doing = asyncio.ensure_future(self._live.commands.run(command.type, command.values))
-        left = _SLOW.get(command.type, _UNRESPONSIVE_S)
+        left, opening = _SLOW.get(command.type, _UNRESPONSIVE_S), _OPENING_S
         try:
             while left > 0 or self._live.requests.dialog_open:
                 started = monotonic()
                 done, _ = await asyncio.wait({doing}, timeout=0.5)
                 if done:
                     return doing.result()
-                if not self._live.requests.dialog_open:
+                if self._live.requests.dialog_open:
+                    continue
+                if self._live.stage.opening and opening > 0:
+                    opening -= monotonic() - started
+                else:
                     left -= monotonic() - started
             raise TimeoutError
         finally:

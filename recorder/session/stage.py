@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any
 
 from playwright.async_api import (
@@ -26,6 +27,8 @@ from recorder.session.stepbook import StepBook
 from recorder.session.viewers import Audience
 from recorder.steps import Signal
 
+# A browser with many tabs takes this long to make one more.
+_OPENS_S = 3.0
 # Where a tab may be without having come through the proxy.
 _LOCAL = ("about:", "blob:", "data:", "http:", "https:", "chrome-error:")
 
@@ -60,6 +63,7 @@ class Stage:
         self._expected: set[Page] = set()
         self._popups_refused = 0
         self._switching = asyncio.Lock()
+        self._opened_at = float("-inf")
         self.requests: Requests | None = None
         self.ending = False
 
@@ -74,9 +78,14 @@ class Stage:
         return tab
 
     async def bring_to_front(self, tab: Tab) -> None:
+        if self._pages.of(tab.page) is None:
+            return  # it closed itself meanwhile
+        self._pages.front = tab.alias
+        self.tell_pages()
         async with self._switching:
-            self._pages.front = tab.alias
-            self.tell_pages()
+            if self._pages.front != tab.alias:
+                # Another one is wanted by now: of many that open at once only the last is shown.
+                return
             await patient(tab.page.bring_to_front())
             try:
                 await self._screencast.show(tab.page, alias=tab.alias)
@@ -118,7 +127,13 @@ class Stage:
         page.on("load", lambda _: self._run(self._loaded(tab)))
         return tab
 
+    @property
+    def opening(self) -> bool:
+        """Whether a tab opened just now: its opener stands still until the browser has made it."""
+        return monotonic() - self._opened_at < _OPENS_S
+
     async def _opened(self, page: Page) -> None:
+        self._opened_at = monotonic()
         if self._pages.of(page) is not None or self.ending:
             return
         # Registered before anything is awaited: aliases count tabs in the order of opening.
