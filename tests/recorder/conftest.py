@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from tests.recorder.session_process import SessionProcess
 from tests.sites import Sites
 
 Record = Callable[..., Any]
+ServePage = Callable[[bytes], str]
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +43,28 @@ def record(sites: Sites, tmp_path: Path) -> Record:
             yield session, live
 
     return open_session
+
+
+@pytest.fixture
+def serve_page() -> Iterator[ServePage]:
+    """`serve_page(html)`: the address of a server that answers everything with this page."""
+    with ExitStack() as stack:
+
+        def serve(html: bytes) -> str:
+            class Answer(BaseHTTPRequestHandler):
+                def do_GET(self) -> None:
+                    self.send_response(200)
+                    self.send_header("Content-Type", "text/html")
+                    self.send_header("Content-Length", str(len(html)))
+                    self.end_headers()
+                    self.wfile.write(html)
+
+                def log_message(self, format: str, *arguments: object) -> None:
+                    """Quiet."""
+
+            server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), Answer))
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            stack.callback(server.shutdown)
+            return f"http://127.0.0.1:{server.server_port}/"
+
+        yield serve

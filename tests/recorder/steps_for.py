@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from recorder.codegen import generate
 from recorder.steps import Action, Signal, Step
 
+BUTTON = 'internal:role=button[name="Save"i]'
+FIELD = 'internal:label="Name"i'
 _keys = itertools.count(1)
 
 
@@ -41,3 +44,16 @@ def fill(selector: str, text: Any, **rest: Any) -> Step:
 
 def reads(selector: str, text: str, **rest: Any) -> Step:
     return step(Action.ASSERT_TEXT, selector, params={"text": text}, **rest)
+
+
+def opened() -> Step:
+    return step(Action.NAVIGATE, params={"url": "http://127.0.0.1/"})
+
+
+def body_of(*steps: Step) -> str:
+    """The statements after the opening one."""
+    code = generate(steps=[opened(), *steps], flow_name="Flow", url="http://127.0.0.1/", options={})
+    after = code.split('page.goto("http://127.0.0.1/")\n', 1)[1]
+    return "\n".join(
+        line[4:] for line in after.splitlines() if not line.startswith("    #")
+    ).strip()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
@@ -14,7 +12,7 @@ import pytest
 
 from recorder import codegen
 from recorder.steps import Step
-from tests.recorder.conftest import Record
+from tests.recorder.conftest import Record, ServePage
 from tests.recorder.session_process import SessionProcess
 from tests.sites import Sites
 
@@ -246,29 +244,16 @@ async def test_a_page_that_calls_the_recorders_bindings(record: Record) -> None:
             assert all(line.strip().startswith("#") for line in lines), lines
 
 
-class _Evil(BaseHTTPRequestHandler):
-    """Calls the recorder's binding at the moment of a true press, before the recorder does."""
-
-    def do_GET(self) -> None:
-        page = (
-            b"<button style='position:fixed;inset:0'>Real</button><a href=x>Other</a><script>"
-            b"addEventListener('pointerdown', () => __pw_recorderRecordAction({name: 'click',"
-            b" selector: 'a', button: 'left', modifiers: 0, clickCount: 1}))</script>"
-        )
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(page)))
-        self.end_headers()
-        self.wfile.write(page)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        """Quiet."""
+# Calls the recorder's binding at the moment of a true press, before the recorder does.
+_EVIL = (
+    b"<button style='position:fixed;inset:0'>Real</button><a href=x>Other</a><script>"
+    b"addEventListener('pointerdown', () => __pw_recorderRecordAction({name: 'click',"
+    b" selector: 'a', button: 'left', modifiers: 0, clickCount: 1}))</script>"
+)
 
 
-async def test_a_forged_step_beside_a_real_click(record: Record) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Evil)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    async with record(f"http://127.0.0.1:{server.server_port}/") as (_, live):
+async def test_a_forged_step_beside_a_real_click(record: Record, serve_page: ServePage) -> None:
+    async with record(serve_page(_EVIL)) as (_, live):
         await live.click(50, 50)
         step = await live.step("click")
         assert step["element"]["name"] == "Real"
@@ -276,5 +261,3 @@ async def test_a_forged_step_beside_a_real_click(record: Record) -> None:
         false = await live.step("unrecorded")
         assert false["flags"] == ["forged"]
         assert live.actions().count("click") == live.actions().count("unrecorded") == 1
-    server.shutdown()
-    server.server_close()
