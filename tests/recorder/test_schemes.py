@@ -51,5 +51,7 @@ async def test_pages_and_popups_never_get_there(record: Record, serve_page: Serv
             await asyncio.sleep(1)
             assert {page["url"].split(":")[0] for page in live.pages} <= {"http", "about"}
             opened = (await live.call("newPage", url=leads))["page"]
-            await live.until(lambda: live.pages[-1]["alias"] == opened and live.pages[-1]["active"])
+            await live.until(
+                lambda new=opened: live.pages[-1]["alias"] == new and live.pages[-1]["active"]
+            )
             assert await live.at("h1")
