@@ -274,7 +274,12 @@ class Inputs:
                 held.discard(key)
                 await page.keyboard.up(key)
             return
-        await self._hold(page, wanted)
+        struck = key
+        if kind == "press" and key.isascii() and not self._held.get(page):
+            # In one call, not one for each modifier's way down and up.
+            struck = "+".join([*(one for one in MODIFIERS if one in wanted), key])
+        else:
+            await self._hold(page, wanted)
         if kind == "up":
             try:
                 await page.keyboard.up(key)
@@ -285,15 +290,15 @@ class Inputs:
             return
         gesture = await self._note_key(page, key, wanted)
         if gesture is None:
-            await _strike(page, kind, key)
+            await _strike(page, kind, struck)
         elif gesture.kind == "press" and not gesture.expects:
-            await self._on_shortcut(page, gesture, lambda: _strike(page, kind, key))
+            await self._on_shortcut(page, gesture, lambda: _strike(page, kind, struck))
         else:
             typed = gesture.target if gesture.kind == "text" else None
             # A letter is no row of the trace: its parameters would spell a password.
             title = "" if gesture.kind == "text" else f"Press {gesture.key}"
             async with self._moments.making(page, title=title, typed_into=typed) as gesture.moment:
-                await _strike(page, kind, key)
+                await _strike(page, kind, struck)
         if kind == "press":
             await self._hold(page, [])
 
