@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.recorder.live_client import LiveClient
 from tests.recorder.session_process import SessionProcess
@@ -43,6 +44,37 @@ def record(sites: Sites, tmp_path: Path) -> Record:
             yield session, live
 
     return open_session
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def kept_open(
+    sites: Sites, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[SessionProcess, LiveClient]]:
+    """One session for the tests of a module: starting one takes longer than most of them."""
+    folder = tmp_path_factory.mktemp("kept") / "work"
+    light = {"trace": False, "har": False, "video": False}
+    async with (
+        SessionProcess(sites.page("second"), folder, **light) as session,
+        await session.viewer() as live,
+    ):
+        yield session, live
+
+
+@pytest.fixture
+def visit(sites: Sites, kept_open: tuple[SessionProcess, LiveClient]) -> Record:
+    """As `record`, in the module's one session: the tab goes to the page, and what was recorded
+    before is forgotten. For tests that neither count tabs nor stop."""
+
+    @asynccontextmanager
+    async def go(page: str) -> AsyncIterator[tuple[SessionProcess, LiveClient]]:
+        session, live = kept_open
+        # Leaving waits for the reports of what the test before did last.
+        await live.call("navigate", url="about:blank")
+        live.forget()
+        await live.call("navigate", url=sites.page(page))
+        yield session, live
+
+    return go
 
 
 @pytest.fixture

@@ -54,6 +54,7 @@ class LiveClient:
         self.welcome: Message = {}
         self.closed = False
         self.close_code: int | None = None
+        self._forgotten = 0
 
     async def __aenter__(self) -> Self:
         self._socket: ClientConnection = await connect(
@@ -156,6 +157,11 @@ class LiveClient:
         found: Message = await self.until(find, timeout_s=timeout_s)
         return found
 
+    def forget(self) -> None:
+        """Begin anew: what was said and recorded until now is no longer known here."""
+        self._forgotten = max((one["position"] for one in self.steps.values()), default=0)
+        self.steps, self.messages = {}, []
+
     def kept(self) -> list[Message]:
         return [one["step"] for one in self.steps.values() if not one.get("deleted")]
 
@@ -205,7 +211,7 @@ class LiveClient:
                 self.steps = {one["step"]["key"]: one for one in message["steps"]}
             case "pages":
                 self.pages = message["pages"]
-            case "step":
+            case "step" if message["position"] > self._forgotten:
                 known = self.steps.get(message["step"]["key"], {})
                 deleted = {"removed": True, "restored": False}.get(
                     message["op"], known.get("deleted", False)

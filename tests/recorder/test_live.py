@@ -11,7 +11,7 @@ from tests.recorder.conftest import Record
 from tests.recorder.session_process import SessionProcess
 from tests.sites import Sites
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 BUTTON = 'internal:role=button[name="{}"i]'
 
@@ -20,8 +20,8 @@ def button(name: str) -> str:
     return BUTTON.format(name)
 
 
-async def test_a_form_becomes_steps(record: Record) -> None:
-    async with record("form") as (_, live):
+async def test_a_form_becomes_steps(visit: Record) -> None:
+    async with visit("form") as (_, live):
         await live.click_on('input[name="name"]')
         await live.type("Ada")
         await live.press("Tab")
@@ -48,8 +48,8 @@ async def test_a_form_becomes_steps(record: Record) -> None:
         assert keys == sorted(set(keys), key=lambda key: int(key[1:]))
 
 
-async def test_every_step_has_its_evidence(record: Record) -> None:
-    async with record("form") as (session, live):
+async def test_every_step_has_its_evidence(visit: Record) -> None:
+    async with visit("form") as (session, live):
         await live.click_on('input[name="name"]')
         step = await live.step("click")
         await live.until(lambda: live.steps[step["key"]]["step"]["screenshot"])
@@ -62,8 +62,8 @@ async def test_every_step_has_its_evidence(record: Record) -> None:
         assert "Sign up" in html.read_text()
 
 
-async def test_a_double_click_is_one_step(record: Record) -> None:
-    async with record("form") as (_, live):
+async def test_a_double_click_is_one_step(visit: Record) -> None:
+    async with visit("form") as (_, live):
         x, y = await live.at("h1")
         await live.call("mouse", kind="dblclick", x=x, y=y)
         step = await live.step("click", click_count=2)
@@ -71,8 +71,8 @@ async def test_a_double_click_is_one_step(record: Record) -> None:
         assert live.actions().count("click") == 1
 
 
-async def test_frames_within_frames_and_of_another_site(record: Record) -> None:
-    async with record("frames") as (_, live):
+async def test_frames_within_frames_and_of_another_site(visit: Record) -> None:
+    async with visit("frames") as (_, live):
         for frame in (
             'iframe[title="Outer frame"] >> internal:control=enter-frame >> iframe',
             'iframe[name="other"]',
@@ -102,8 +102,8 @@ async def test_frames_within_frames_and_of_another_site(record: Record) -> None:
         assert not [one for one in live.kept() if one["flags"]]
 
 
-async def test_shadow_dom(record: Record) -> None:
-    async with record("shadow") as (_, live):
+async def test_shadow_dom(visit: Record) -> None:
+    async with visit("shadow") as (_, live):
         await live.click_on('internal:role=textbox[name="Your name"i]')
         await live.type("Bo")
         await live.click_on(button("Greet"))
@@ -115,8 +115,8 @@ async def test_shadow_dom(record: Record) -> None:
         assert step["params"]["text"] == "Hello, Bo!"
 
 
-async def test_a_native_list_is_the_consoles(record: Record) -> None:
-    async with record("selects") as (_, live):
+async def test_a_native_list_is_the_consoles(visit: Record) -> None:
+    async with visit("selects") as (_, live):
         await live.click_on('select[name="country"]')
         asked = await live.wait_for(lambda one: one["type"] == "selectRequested")
         assert {
@@ -135,29 +135,27 @@ async def test_a_native_list_is_the_consoles(record: Record) -> None:
         await live.step("select", options=["m"])
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("date", "2026-05-01"),
-        ("time", "13:30"),
-        ("month", "2026-07"),
-        ("week", "2026-W20"),
-        ("colour", "#00ff00"),
-        ("moment", "2026-05-01T10:00"),
-    ],
-)
-async def test_pickers_are_the_consoles(record: Record, name: str, value: str) -> None:
-    async with record("pickers") as (_, live):
-        await live.click_on(f'input[name="{name}"]')
-        asked = await live.wait_for(lambda one: one["type"] == "pickerRequested")
-        await live.call("fillPicker", requestId=asked["requestId"], value=value)
-        await live.step("fill", text=value)
-        said = await live.at(f'text="{name} = {value}"')
-        assert said[0] > 0
+async def test_pickers_are_the_consoles(visit: Record) -> None:
+    async with visit("pickers") as (_, live):
+        for name, value in (
+            ("date", "2026-05-01"),
+            ("time", "13:30"),
+            ("month", "2026-07"),
+            ("week", "2026-W20"),
+            ("colour", "#00ff00"),
+            ("moment", "2026-05-01T10:00"),
+        ):
+            seen = len(live.messages)
+            await live.click_on(f'input[name="{name}"]')
+            asked = await live.wait_for(lambda one: one["type"] == "pickerRequested", after=seen)
+            await live.call("fillPicker", requestId=asked["requestId"], value=value)
+            await live.step("fill", text=value)
+            said = await live.at(f'text="{name} = {value}"')
+            assert said[0] > 0
 
 
-async def test_uploads_keep_the_file(record: Record) -> None:
-    async with record("upload") as (session, live):
+async def test_uploads_keep_the_file(visit: Record) -> None:
+    async with visit("upload") as (session, live):
         await live.click_on('input[name="several"]')
         asked = await live.wait_for(lambda one: one["type"] == "uploadRequested")
         assert asked["multiple"] is True
@@ -202,9 +200,9 @@ async def test_uploads_keep_the_file(record: Record) -> None:
     ],
 )
 async def test_dialogs_are_answered_by_the_operator(
-    record: Record, which: str, answer: dict[str, object], says: str, signal: dict[str, object]
+    visit: Record, which: str, answer: dict[str, object], says: str, signal: dict[str, object]
 ) -> None:
-    async with record("dialogs") as (_, live):
+    async with visit("dialogs") as (_, live):
         x, y = await live.at(f'button >> text="{which}"')
         await live.send("mouse", kind="click", x=x, y=y)
         asked = await live.wait_for(lambda one: one["type"] == "dialogOpened")
@@ -254,8 +252,8 @@ async def test_history_and_the_address_bar(record: Record, sites: object) -> Non
         assert live.kept()[1]["params"] == {"url": f"http://{host}/form"}
 
 
-async def test_keys_and_shortcuts(record: Record) -> None:
-    async with record("keys") as (_, live):
+async def test_keys_and_shortcuts(visit: Record) -> None:
+    async with visit("keys") as (_, live):
         await live.click_on("h1")
         await live.press("k", "Control")
         await live.press("ArrowDown")
@@ -267,8 +265,8 @@ async def test_keys_and_shortcuts(record: Record) -> None:
             "Control+k", "ArrowDown", "ArrowDown", "Enter"]  # fmt: skip
 
 
-async def test_hover_drag_and_right_click_are_steps(record: Record) -> None:
-    async with record("drag") as (_, live):
+async def test_hover_drag_and_right_click_are_steps(visit: Record) -> None:
+    async with visit("drag") as (_, live):
         start, end = await live.at('text="Alpha"'), await live.at('text="Charlie"')
         await live.call(
             "drag",
@@ -302,8 +300,8 @@ async def test_hover_drag_and_right_click_are_steps(record: Record) -> None:
         assert not [one for one in live.kept() if one["flags"]]
 
 
-async def test_scrolling_is_a_step_only_where_the_page_grew(record: Record) -> None:
-    async with record("scroll") as (_, live):
+async def test_scrolling_is_a_step_only_where_the_page_grew(visit: Record) -> None:
+    async with visit("scroll") as (_, live):
         await live.call("wheel", x=300, y=400, dx=0, dy=150)
         await live.click_on("#box")
         assert "scroll" not in live.actions()
@@ -313,8 +311,8 @@ async def test_scrolling_is_a_step_only_where_the_page_grew(record: Record) -> N
         assert step["params"]["dy"] >= 900
 
 
-async def test_assertions_take_what_the_page_shows(record: Record) -> None:
-    async with record("form") as (_, live):
+async def test_assertions_take_what_the_page_shows(visit: Record) -> None:
+    async with visit("form") as (_, live):
         await live.click_on('input[name="name"]')
         await live.type("Ada")
         x, y = await live.at('input[name="name"]')
@@ -333,8 +331,8 @@ async def test_assertions_take_what_the_page_shows(record: Record) -> None:
             await live.call("assert", kind="value", x=5, y=5)
 
 
-async def test_pausing_leaves_no_steps(record: Record) -> None:
-    async with record("form") as (_, live):
+async def test_pausing_leaves_no_steps(visit: Record) -> None:
+    async with visit("form") as (_, live):
         await live.click_on('input[name="name"]')
         await live.call("pause")
         before = len(live.steps)
@@ -348,8 +346,8 @@ async def test_pausing_leaves_no_steps(record: Record) -> None:
         assert [one["phase"] for one in live.of_type("phase")] == ["paused", "recording"]
 
 
-async def test_steps_are_reworded_deleted_and_restored(record: Record) -> None:
-    async with record("form") as (session, live):
+async def test_steps_are_reworded_deleted_and_restored(visit: Record) -> None:
+    async with visit("form") as (session, live):
         await live.click_on("h1")
         key = (await live.step("click"))["key"]
         await live.call("editStep", key=key, wording="Focus the title")
@@ -368,8 +366,8 @@ async def test_steps_are_reworded_deleted_and_restored(record: Record) -> None:
             await live.call("deleteStep", key="nope")
 
 
-async def test_a_shortcut_of_the_page_is_a_step(record: Record) -> None:
-    async with record("keys") as (_, live):
+async def test_a_shortcut_of_the_page_is_a_step(visit: Record) -> None:
+    async with visit("keys") as (_, live):
         await live.click_on("h1")
         await live.press("?")
         assert await live.at('text="Help is on its way"')

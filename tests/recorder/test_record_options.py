@@ -8,7 +8,6 @@ import socket
 import zipfile
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import pytest
 
@@ -19,25 +18,32 @@ from tests.sites import Sites
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize(
-    ("options", "shows"),
-    [
-        ({"locale": "de-DE"}, "#languages >> text=de-DE"),
-        ({"timezone": "Pacific/Auckland"}, "#timezone >> text=Pacific/Auckland"),
-        ({"color_scheme": "dark"}, "#scheme >> text=dark"),
-        ({"viewport": {"width": 900, "height": 500}}, "#viewport >> text=900x500"),
-        ({"user_agent": "Tapedeck/1"}, "#agent >> text=Tapedeck/1"),
-        ({"device": "Pixel 7"}, "#touch >> text=1"),
-        ({"permissions": ["notifications"]}, "#notifications >> text=granted"),
-    ],
-    ids=lambda one: next(iter(one)) if isinstance(one, dict) else "",
-)
-async def test_what_the_page_is_told(record: Record, options: dict[str, Any], shows: str) -> None:
-    async with record("about-you", **options) as (_, live):
-        assert (await live.at(shows))[0] > 0
-        if "viewport" in options:
-            picture = await live.until(lambda: live.pictures)
-            assert (picture[-1].width, picture[-1].height) == (900, 500)
+async def test_what_the_page_is_told(record: Record) -> None:
+    async with record(
+        "about-you",
+        locale="de-DE",
+        timezone="Pacific/Auckland",
+        color_scheme="dark",
+        viewport={"width": 900, "height": 500},
+        user_agent="Tapedeck/1",
+        permissions=["notifications"],
+    ) as (_, live):
+        for shows in (
+            "#languages >> text=de-DE",
+            "#timezone >> text=Pacific/Auckland",
+            "#scheme >> text=dark",
+            "#viewport >> text=900x500",
+            "#agent >> text=Tapedeck/1",
+            "#notifications >> text=granted",
+        ):
+            assert (await live.at(shows))[0] > 0
+        picture = await live.until(lambda: live.pictures)
+        assert (picture[-1].width, picture[-1].height) == (900, 500)
+
+
+async def test_a_device_brings_its_screen_and_its_touch(record: Record) -> None:
+    async with record("about-you", device="Pixel 7") as (_, live):
+        assert (await live.at("#touch >> text=1"))[0] > 0
 
 
 async def test_geolocation_with_its_permission(record: Record) -> None:
