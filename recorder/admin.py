@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
 from jobs import access
+from jobs.admin.base import OwnerShown
 from jobs.models import Status
 from recorder import pages, services
 from recorder.forms import NewRecordingForm, again
@@ -77,7 +78,7 @@ class OwnerFilter(admin.SimpleListFilter):
 
 
 @admin.register(RecordingSession)
-class RecordingSessionAdmin(ModelAdmin):
+class RecordingSessionAdmin(OwnerShown, ModelAdmin):
     list_display = ("flow", "state_chip", "steps_shown", "verdict_shown", "owner_shown", "created")
     list_filter = (StateFilter, OwnerFilter)
     list_display_links = None
@@ -133,10 +134,6 @@ class RecordingSessionAdmin(ModelAdmin):
     @admin.display(description="Verdict")
     def verdict_shown(self, session: RecordingSession) -> str:
         return pages.verdict_line(session)
-
-    @admin.display(description="Owner")
-    def owner_shown(self, session: RecordingSession) -> str:
-        return session.owner.get_username()
 
     @admin.display(description="Created")
     def created(self, session: RecordingSession) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
@@ -24,6 +25,14 @@ class Empty:
     text: str
     button: str = ""
     link: str = ""
+
+
+class OwnerShown:
+    """The column of a row's owner; the list selects it with its rows."""
+
+    @admin.display(description="Owner")
+    def owner_shown(self, row: Any) -> str:
+        return str(row.owner.get_username())
 
 
 class ReadOnly(ModelAdmin):

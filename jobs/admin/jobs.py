@@ -18,7 +18,7 @@ from unfold.views import ChangeList
 
 from jobs import access, console, dashboard, feed, search
 from jobs.admin import job_filters, job_page, job_tabs
-from jobs.admin.base import ReadOnly
+from jobs.admin.base import OwnerShown, ReadOnly
 from jobs.admin.bulk import Bulk
 from jobs.admin.job_actions import JobActions
 from jobs.admin.new_job import NewJob
@@ -43,7 +43,7 @@ class JobChangeList(ChangeList):
 
 
 @admin.register(Job)
-class JobAdmin(JobActions, NewJob, Bulk, ReadOnly):  # type: ignore[misc]  # the theme's own bases disagree
+class JobAdmin(JobActions, NewJob, Bulk, OwnerShown, ReadOnly):  # type: ignore[misc]  # the theme's own bases disagree
     list_display = ("state", "title", "kind_shown", "owner_shown", "queued", "took", "id_shown")
     list_display_links = ("title",)
     list_filter = job_filters.ALL
@@ -109,10 +109,6 @@ class JobAdmin(JobActions, NewJob, Bulk, ReadOnly):  # type: ignore[misc]  # the
         return format_html(
             '<td-copy class="td-copy-small" value="{}" label="{}"></td-copy>', job.pk, short
         )
-
-    @admin.display(description="Owner")
-    def owner_shown(self, job: Job) -> str:
-        return job.owner.get_username()
 
     @admin.display(description="Queued")
     def queued(self, job: Job) -> SafeString:
