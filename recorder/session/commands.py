@@ -66,10 +66,13 @@ class Commands:
         return method
 
     async def do_mouse(self, values: Mapping[str, Any]) -> Answer:
+        if values["kind"] != "move":
+            self._live.screencast.hurry()
         await self._live.inputs.mouse(self._making.page, values)
         return None
 
     async def do_key(self, values: Mapping[str, Any]) -> Answer:
+        self._live.screencast.hurry()
         await self._live.inputs.key(self._making.page, values)
         return None
 

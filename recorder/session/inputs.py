@@ -125,9 +125,12 @@ class Inputs:
         if count == 1:
             # Within a double click there is no time for a picture.
             await self._moments.before_press()
-        target, _ = await asyncio.gather(
-            patient(at_point(page, x, y), timeout_s=1), self._move(page, x, y)
-        )
+        # A move is shown with the page's next frame, a press at once and the move with it: so the
+        # press does not wait for the move, only for what it is about to meet.
+        moving = asyncio.ensure_future(self._move(page, x, y))
+        # Whatever ends this press early, what became of the move is of no further interest.
+        moving.add_done_callback(lambda moved: moved.cancelled() or moved.exception())
+        target = await patient(at_point(page, x, y), timeout_s=1)
         withheld = button == "right" or (
             button == "left" and target is not None and await self._on_widget(page, target)
         )
@@ -140,8 +143,13 @@ class Inputs:
             self._ledger.add(
                 Gesture(kind="pointer", page=page, words="slider", expects=False, target=target)
             )
-        if not withheld:
-            await page.mouse.down(button=button, click_count=count)  # type: ignore[arg-type]
+        if withheld:
+            await moving
+        else:
+            await asyncio.gather(
+                moving,
+                page.mouse.down(button=button, click_count=count),  # type: ignore[arg-type]
+            )
             if target is not None and button == "left":
                 press.stands = asyncio.ensure_future(patient(stands(target), timeout_s=1))
 

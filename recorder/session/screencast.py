@@ -16,6 +16,10 @@ from recorder.session.viewers import Audience, Frame
 QUALITY = 60
 # With nobody watching, or nobody keeping up, Chromium still draws this often.
 _IDLE_S = 0.25
+# Each frame is read back and compressed: a dozen milliseconds or two of a core. While gesture follows
+# gesture, a frame for each is enough, and the page gets the rest.
+_HURRY_S = 0.3
+_HURRIED_FRAME_S = 0.1
 
 
 class Screencast:
@@ -36,6 +40,7 @@ class Screencast:
         self._number = 0
         self._held: int | None = None
         self._held_timer: asyncio.TimerHandle | None = None
+        self._hurried_until = 0.0
         self._background: set[asyncio.Task[None]] = set()
         self.last: Frame | None = None
 
@@ -76,10 +81,18 @@ class Screencast:
             elif page is not None and self._filmed and not page.is_closed():
                 await asyncio.wait_for(page.screencast.stop(), 2)
 
+    def hurry(self) -> None:
+        """A press or a key goes to the page, and others may follow at once."""
+        self._hurried_until = time.monotonic() + _HURRY_S
+
     def sent(self, frame: Frame) -> None:
         """A viewer got this frame: Chromium may draw the next."""
         if self.last is frame:
             self._release()
+
+    @property
+    def _pause_s(self) -> float:
+        return _HURRIED_FRAME_S if time.monotonic() < self._hurried_until else 0.0
 
     async def _first_frame(self, page: Page, before: int) -> None:
         await asyncio.sleep(0.4)
@@ -90,9 +103,11 @@ class Screencast:
             if self._page is page and self._number == before:
                 self._publish(jpeg, int(time.time() * 1000))
 
-    def _filmed_frame(self, page: Page, frame: Mapping[str, Any]) -> None:
+    async def _filmed_frame(self, page: Page, frame: Mapping[str, Any]) -> None:
+        """The next frame comes when this returns."""
         if self._page is page:
             self._publish(frame["data"], int(frame["timestamp"]))
+            await asyncio.sleep(self._pause_s)
 
     def _drawn(self, cdp: CDPSession, event: dict[str, Any]) -> None:
         if self._cdp is not cdp:
@@ -127,6 +142,7 @@ class Screencast:
             self._run(self._ack(self._cdp, held))
 
     async def _ack(self, cdp: CDPSession, session_id: int) -> None:
+        await asyncio.sleep(self._pause_s)
         with contextlib.suppress(Error):
             await cdp.send("Page.screencastFrameAck", {"sessionId": session_id})
 
