@@ -73,7 +73,8 @@ class Inputs:
     `on_drag` hears of drags made by hand; `on_right_click` performs one while the recorder is off;
     `on_shortcut` presses letters where nothing takes text;
     `on_vanished` hears of clicks whose element the press alone removed: no click comes of them;
-    `may_close` tells whether a click may be the end of its tab."""
+    `may_close` tells whether a click may be the end of its tab; `slowly`: each input waits for the
+    one before, as who slows them down wants to see them."""
 
     def __init__(
         self,
@@ -86,6 +87,7 @@ class Inputs:
         on_shortcut: Shortcut,
         on_vanished: Callable[[Gesture], None],
         may_close: Callable[[Page], bool],
+        slowly: bool,
     ) -> None:
         self._ledger = ledger
         self._moments = moments
@@ -95,6 +97,7 @@ class Inputs:
         self._on_shortcut = on_shortcut
         self._on_vanished = on_vanished
         self._may_close = may_close
+        self._slowly = slowly
         self._held: dict[Page, set[str]] = {}
         self._pressed: dict[str, _Press] = {}
         self._at: tuple[Page, float, float] | None = None
@@ -143,9 +146,9 @@ class Inputs:
             self._ledger.add(
                 Gesture(kind="pointer", page=page, words="slider", expects=False, target=target)
             )
-        if withheld:
+        if withheld or self._slowly:
             await moving
-        else:
+        if not withheld:
             await asyncio.gather(
                 moving,
                 page.mouse.down(button=button, click_count=count),  # type: ignore[arg-type]

@@ -104,6 +104,7 @@ class LiveSession:
             on_right_click=self.commands.pointing.right_clicked,
             on_vanished=self.reports.vanished,
             may_close=lambda page: len(self.pages) > 1,
+            slowly=bool(config.options.get("slow_mo")),
         )
         self.last_input_at = monotonic()
         self._loops: list[asyncio.Task[None]] = []
