@@ -78,7 +78,7 @@ class OwnerFilter(admin.SimpleListFilter):
 
 
 @admin.register(RecordingSession)
-class RecordingSessionAdmin(OwnerShown, ModelAdmin):
+class RecordingSessionAdmin(OwnerShown, ModelAdmin):  # type: ignore[misc]  # the theme's own bases disagree
     list_display = ("flow", "state_chip", "steps_shown", "verdict_shown", "owner_shown", "created")
     list_filter = (StateFilter, OwnerFilter)
     list_display_links = None
