@@ -37,9 +37,6 @@ class JobChangeList(ChangeList):
         if not self.multi_page:
             # By the pages' own way too: for few among a million it matters more than for many.
             self.result_list = self.paginator.page(1).object_list
-        if not self.query and not self.has_active_filters:
-            # The theme offers "show all" whenever the two differ, and full counts are off.
-            self.full_result_count = self.result_count
 
 
 @admin.register(Job)

@@ -69,3 +69,10 @@ def test_the_search_box_finds_words_of_names_and_errors(
     stored_job(owner=owner, name="Another")
     limited = page("another")
     assert ("More jobs match" in limited) == (connection.vendor == "sqlite")
+
+
+def test_only_a_filtered_list_offers_to_show_all(owner: User, console: Client) -> None:
+    stored_job(owner=owner, name="First")
+    for page in ("/admin/jobs/job/", "/admin/jobs/kindpolicy/", "/admin/jobs/auditentry/"):
+        assert "Show all" not in console.get(page).content.decode(), page
+    assert "Show all" in console.get("/admin/jobs/job/?q=first").content.decode()
