@@ -66,6 +66,15 @@ def sources_of(document: Document) -> list[Source]:
     ]
 
 
+def keeps(*, source: Source, document: Document | None) -> bool:
+    """Whether `document` may be in the source: it was chosen, or the source takes it by itself."""
+    if source.settings.get("scope") == CHOSEN["scope"]:
+        return True
+    return document is not None and belongs(
+        document=document, settings=source.settings, owner=source.owner
+    )
+
+
 @audit.command("source.add_documents", target="source")
 def add(*, documents: Sequence[Document], by: User, source: Source | None = None) -> Job:
     """Make these documents part of `source` (None: the chosen ones of `by`) and queue their indexing.

@@ -113,8 +113,8 @@ def wanted(run: SyncRun, owner: User) -> set[str]:
         return set(run.only)
     if run.settings["scope"] == "chosen":
         return set(run.known_keys())
-    rows = matching(run.settings, owner)
-    return {str(pk) for pk in rows.values_list("pk", flat=True)} | set(run.known_keys())
+    # What it has and does not take any more (a tag went) is not seen, and so pruned.
+    return {str(pk) for pk in matching(run.settings, owner).values_list("pk", flat=True)}
 
 
 def matching(settings: Mapping[str, Any], owner: User) -> DocumentQuerySet:
@@ -126,7 +126,7 @@ def matching(settings: Mapping[str, Any], owner: User) -> DocumentQuerySet:
 
 
 def belongs(*, document: Document, settings: Mapping[str, Any], owner: User) -> bool:
-    """Whether a source with these settings takes `document` by itself."""
+    """Whether a source with these settings takes `document` by itself; one of chosen ones none."""
     return matching(settings, owner).filter(pk=document.pk).exists()
 
 

@@ -43,13 +43,13 @@ def run(job: RunningJob) -> Mapping[str, Any]:
     from django.utils import timezone
 
     from documents.models import Document
-    from ingestion.content import Failed, Seen
+    from ingestion.content import Failed, Gone, Seen
     from ingestion.documents.connector import seen_of
     from ingestion.index.filling import embed_new
     from ingestion.keeping import COUNTS, Keeper
     from ingestion.models import Source
     from ingestion.rights import may_change
-    from ingestion.stored import sources_of
+    from ingestion.stored import keeps, sources_of
 
     by = User.objects.get(pk=job.owner_id)
     chosen = None
@@ -63,7 +63,9 @@ def run(job: RunningJob) -> Mapping[str, Any]:
         document = Document.objects.filter(pk=key).first()
         sources = [chosen] if chosen else sources_of(document) if document else []
         for source in sources:
-            seen: Seen = seen_of(key=str(key), owner=source.owner, workdir=job.workdir)
+            seen: Seen = Gone(key=str(key))
+            if keeps(source=source, document=document):
+                seen = seen_of(key=str(key), owner=source.owner, workdir=job.workdir)
             if isinstance(seen, Failed):
                 problems.append(f"{seen.title or key}: {seen.message}")
             done = Keeper(job=job, source_id=source.pk, counted=False).keep([seen])
