@@ -7,14 +7,15 @@ import threading
 import time
 from typing import Any
 
+import httpx
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from jobs import events
-from jobs.models import Status
+from jobs import events, services
+from jobs.models import Job, Status
 from tests.jobs.conftest import Web, bearer, end_job, stored_job
 
 
@@ -165,6 +166,57 @@ def test_who_may_connect(web: Web, owner: User) -> None:
             assert closing_code(socket) == 4400
     with connect(f"ws://127.0.0.1:{web.port}/ws/nowhere", proxy=None, origin=web.url) as socket:  # type: ignore[arg-type]
         assert closing_code(socket) == 4404
+
+
+def test_cursors_that_cannot_be_are_refused_the_same_over_both_transports(
+    web: Web, owner: User
+) -> None:
+    job, gone = stored_job(owner=owner), stored_job(owner=owner)
+    events.emit(job_id=job.pk, type="page.read", data={"number": 1})
+    services.delete(job=end_of(gone), by=owner)
+    cases = {
+        f"job={job.pk}&after=999": "ahead",  # from the future
+        f"job={job.pk}&after=-1": 400,
+        f"job={job.pk}&after=x": 400,
+        f"job={gone.pk}&after=1": 404,  # of a deleted job
+        f"job={job.pk},{gone.pk}": 404,
+        "job=*&after=99999999": 400,
+    }
+    for query, expected in cases.items():
+        answer = httpx.get(
+            f"{web.url}/api/jobs/events?{query}", headers={"Authorization": bearer(owner)}
+        )
+        assert answer.headers["content-type"] == "application/problem+json", query
+        assert answer.json()["detail"], query
+        with socket_of(web, query, owner) as socket:
+            got, code = rest_of(socket)
+        assert got == []
+        assert code == 4000 + answer.status_code, (query, code, answer.status_code)
+        if expected == "ahead":
+            assert answer.status_code in {400, 409, 422}, answer.text
+        else:
+            assert answer.status_code == expected, (query, answer.text)
+
+
+def test_a_job_that_is_deleted_ends_both_streams(web: Web, owner: User) -> None:
+    job = end_of(stored_job(owner=owner))
+    # Watched along with one that goes on: the stream of the deleted one alone would be over.
+    other = stored_job(owner=owner)
+    with socket_of(web, f"job={job.pk},{other.pk}", owner) as socket:
+        first = json.loads(socket.recv(timeout=10))
+        assert first["jobId"] in {str(job.pk), str(other.pk)}
+        services.delete(job=job, by=owner)
+        events.emit(job_id=other.pk, type="page.read", data={"number": 1})
+        end_job(other)
+        got, code = rest_of(socket)
+    assert code == 1000
+    assert any(event["type"] == "page.read" for event in got)
+
+
+def end_of(job: Job) -> Job:
+    end_job(job)
+    job.refresh_from_db()
+    return job
 
 
 def test_a_session_counts_on_our_own_pages_alone(web: Web, owner: User) -> None:
