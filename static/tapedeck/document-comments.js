@@ -1,5 +1,7 @@
-// <document-comments source="id of JSON" url="/api/…/comments" [write]>: what people say, newest first.
+// <document-comments source="id of JSON" url="/api/…/comments" [write]>: what people say, newest first;
+// about the whole document, or about the place that was chosen in it (event `document-place`).
 
+import { addressOf, placeWords } from "./document-place.js";
 import { embedded, icon, make } from "./dom.js";
 import { call } from "./recording-api.js";
 import { ago } from "./words.js";
@@ -7,27 +9,54 @@ import { ago } from "./words.js";
 class DocumentComments extends HTMLElement {
   #rows = [];
   #list = make("div", { className: "td-list" });
+  #place = {};
+  #about = make("p", { className: "doc-about", hidden: true });
+  #text = make("textarea", { maxLength: 5000, required: true, ariaLabel: "Comment", placeholder: "Say something about this document…" });
 
   connectedCallback() {
     if (this.childElementCount) return;
     this.#rows = embedded(this.getAttribute("source")).sort((a, b) => b.createdAt.localeCompare(a.createdAt));
-    if (this.hasAttribute("write")) this.append(this.#form());
+    if (this.hasAttribute("write")) {
+      this.append(this.#form());
+      document.addEventListener("document-place", this.#chosen);
+    }
     this.append(this.#list);
     this.#show();
   }
 
+  disconnectedCallback() {
+    document.removeEventListener("document-place", this.#chosen);
+  }
+
+  #chosen = ({ detail: { place, quote } }) => {
+    this.#place = place;
+    const whole = make("button", { type: "button", className: "td-link", textContent: "Whole document instead" });
+    whole.addEventListener("click", () => this.#wholeDocument());
+    this.#about.replaceChildren("About ", make("a", { className: "td-link", href: addressOf(place), textContent: placeWords(place) }), quote ? `: “${quote}” ` : " ", whole);
+    this.#about.hidden = false;
+    // The tabs listen too, and did so before: by then the form is shown.
+    addEventListener("hashchange", () => this.#text.focus(), { once: true });
+    location.hash = "comments";
+  };
+
+  #wholeDocument() {
+    this.#place = {};
+    this.#about.hidden = true;
+  }
+
   #form() {
-    const text = make("textarea", { maxLength: 5000, required: true, ariaLabel: "Comment", placeholder: "Say something about this document…" });
+    const text = this.#text;
     const problem = make("p", { className: "td-problem", hidden: true, role: "alert" });
     const send = make("button", { className: "td-button td-primary", textContent: "Comment" });
-    const form = make("form", { className: "doc-write" }, text, problem, make("div", { className: "td-actions" }, send));
+    const form = make("form", { className: "doc-write" }, this.#about, text, problem, make("div", { className: "td-actions" }, send));
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       send.disabled = true;
       problem.hidden = true;
       try {
-        this.#rows.unshift(await call(this.getAttribute("url"), "POST", { body: text.value }));
+        this.#rows.unshift(await call(this.getAttribute("url"), "POST", { body: text.value, place: this.#place }));
         text.value = "";
+        this.#wholeDocument();
         this.#show();
       } catch (error) {
         problem.textContent = error.message;
@@ -40,6 +69,8 @@ class DocumentComments extends HTMLElement {
 
   #show() {
     this.closest("td-tabs")?.count("comments", this.#rows.length);
+    const viewer = document.querySelector("document-viewer");
+    if (viewer) viewer.comments = this.#rows;
     if (!this.#rows.length) {
       this.#list.replaceChildren(make("p", { className: "td-quiet", textContent: this.hasAttribute("write") ? "Nobody has said anything yet." : "There are no comments." }));
       return;
@@ -48,8 +79,8 @@ class DocumentComments extends HTMLElement {
   }
 
   #comment(row) {
-    const where = row.place.page ? [make("a", { className: "td-link", href: `#page-${row.place.page}${row.place.end ? `:${row.place.start ?? 0}-${row.place.end}` : ""}`, textContent: `page ${row.place.page}` })] : [];
-    const cell = row.place.cell ? [make("span", { textContent: [row.place.sheet, row.place.cell].filter(Boolean).join(" ") })] : [];
+    const words = placeWords(row.place);
+    const where = !words ? [] : row.place.page ? [make("a", { className: "td-link", href: addressOf(row.place), textContent: words })] : [make("span", { textContent: words })];
     const time = make("span", { textContent: ago(new Date(row.createdAt)) + (row.editedAt ? ", edited" : ""), title: row.createdAt });
     const tools = [];
     if (row.mine && this.hasAttribute("write")) {
@@ -67,7 +98,7 @@ class DocumentComments extends HTMLElement {
       });
       tools.push(gone);
     }
-    const header = make("header", {}, make("strong", { textContent: row.author }), time, make("span", { textContent: `version ${row.version}` }), ...where, ...cell, ...tools);
+    const header = make("header", {}, make("strong", { textContent: row.author }), time, make("span", { textContent: `version ${row.version}` }), ...where, ...tools);
     return make("article", { className: "doc-comment" }, header, make("p", { textContent: row.body }));
   }
 }

@@ -1,5 +1,6 @@
 // <document-upload [target="document id"]>: drop or choose files; each has its progress, answer and
-// way on. Small ones go in one request, large ones in pieces that go on after a break.
+// way on. Small ones go in one request, large ones in pieces that go on after a break; and when the page
+// was closed, as soon as the same file is chosen again.
 
 import { icon, make } from "./dom.js";
 import { bytes } from "./words.js";
@@ -160,11 +161,19 @@ class DocumentUpload extends HTMLElement {
     const json = { "Content-Type": "application/json" };
     const target = this.getAttribute("target");
     const wish = { filename: file.name, fileSize: file.size, ...(target ? { document: target } : {}) };
-    const begun = await send("POST", "/api/uploads", JSON.stringify(wish), { headers: json, signal });
-    if (begun.status >= 300) throw refusal(begun);
-    const url = begun.answer.url;
-    signal.addEventListener("abort", () => fetch(url, { method: "DELETE", headers: { "X-CSRFToken": csrf() } }));
-    let offset = 0;
+    // What tells this very file: a changed one has another time.
+    const key = `upload ${target ?? ""} ${file.name} ${file.size} ${file.lastModified}`;
+    let { url, offset } = await this.#begun(localStorage.getItem(key), file);
+    if (!url) {
+      const begun = await send("POST", "/api/uploads", JSON.stringify(wish), { headers: json, signal });
+      if (begun.status >= 300) throw refusal(begun);
+      url = begun.answer.url;
+      localStorage.setItem(key, url);
+    }
+    signal.addEventListener("abort", () => {
+      localStorage.removeItem(key);
+      fetch(url, { method: "DELETE", headers: { "X-CSRFToken": csrf() } });
+    });
     let tries = 0;
     for (;;) {
       try {
@@ -173,10 +182,16 @@ class DocumentUpload extends HTMLElement {
           onProgress: (loaded) => show(offset + loaded),
           signal,
         });
-        if (done.status === 200) return done.answer;
+        if (done.status === 200) {
+          localStorage.removeItem(key);
+          return done.answer;
+        }
         if (done.status === 409 && done.answer?.code === "wrong_offset") offset = done.offset;
         else if (done.status === 204) offset = done.offset;
-        else if (done.status < 500) throw Object.assign(refusal(done), { final: true });
+        else if (done.status < 500) {
+          localStorage.removeItem(key);
+          throw Object.assign(refusal(done), { final: true });
+        }
         else throw refusal(done);
         tries = 0;
       } catch (error) {
@@ -187,6 +202,13 @@ class DocumentUpload extends HTMLElement {
         if (there?.ok) offset = Number(there.headers.get("Upload-Offset"));
       }
     }
+  }
+
+  /** Where an upload that was begun before stands, if it is still there and of this size. */
+  async #begun(url, file) {
+    const there = url && (await fetch(url, { method: "HEAD" }).catch(() => null));
+    const goesOn = there?.ok && Number(there.headers.get("Upload-Length")) === file.size;
+    return goesOn ? { url, offset: Number(there.headers.get("Upload-Offset")) } : { url: "", offset: 0 };
   }
 
   #offerList() {

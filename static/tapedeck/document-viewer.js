@@ -1,11 +1,11 @@
-// <document-viewer source="id of JSON" url="/api/documents/…" version="n">: pages with thumbnails, and
-// beside them what was read; a click on a text or cell marks its place on the page.
-// The address names a place: #page-3, or #page-3:120-180 (offsets in the text).
+// <document-viewer source="id of JSON" url="/api/documents/…" version="n" [write]>: pages with thumbnails,
+// and beside them what was read; a click on a text or cell marks its place on the page, and offers to
+// comment on it (event `document-place`).
+// The address names a place: #page-3, #page-3:120-180 (offsets in the text), #page-1:B7 (a cell).
 
+import { addressOf, placeAt } from "./document-place.js";
 import { embedded, icon, make } from "./dom.js";
 import { count } from "./words.js";
-
-const ADDRESS = /^#page-(\d+)(?::(\d+)-(\d+))?$/;
 
 class DocumentViewer extends HTMLElement {
   #pages = [];
@@ -15,6 +15,9 @@ class DocumentViewer extends HTMLElement {
   #where = make("span");
   #asked = 0;
   #unread = "";
+  #comments = [];
+  #places = new Map();
+  #offer = null;
 
   connectedCallback() {
     if (this.#pages.length) return;
@@ -31,11 +34,17 @@ class DocumentViewer extends HTMLElement {
   }
 
   #follow() {
-    const found = ADDRESS.exec(location.hash);
-    const at = found ? this.#pages.findIndex((page) => page.number === Number(found[1])) : -1;
+    const place = placeAt(location.hash);
+    const at = place ? this.#pages.findIndex((page) => page.number === place.page) : -1;
     if (at < 0) return false;
-    this.#show(at, found[2] ? [Number(found[2]), Number(found[3])] : null);
+    this.#show(at, place);
     return true;
+  }
+
+  /** The comments on places, as they are now: they are marked where they belong. */
+  set comments(rows) {
+    this.#comments = rows;
+    this.#note();
   }
 
   #thumbs() {
@@ -68,7 +77,7 @@ class DocumentViewer extends HTMLElement {
     return make("details", { className: "td-card", open: files.length > 0 }, make("summary", { textContent: "What the file says of itself" }), make("dl", { className: "td-facts" }, ...rows), ...more);
   }
 
-  async #show(at, span = null) {
+  async #show(at, place = null) {
     this.#at = at;
     const page = this.#pages[at];
     this.querySelectorAll(".doc-thumb").forEach((button, index) => {
@@ -77,7 +86,7 @@ class DocumentViewer extends HTMLElement {
     });
     this.#where.textContent = `${page.name && page.name !== String(page.number) ? `${page.name} · ` : ""}${page.number} of ${this.#pages.length}`;
     if (page.imageUrl) this.#picture(page);
-    await this.#read(page, span);
+    await this.#read(page, place);
   }
 
   #picture(page) {
@@ -95,7 +104,7 @@ class DocumentViewer extends HTMLElement {
     this.#sheet.replaceChildren(image);
   }
 
-  async #read(page, span) {
+  async #read(page, place) {
     if (this.#unread) {
       this.#text.replaceChildren(make("p", { className: "td-quiet", textContent: this.#unread }));
       return;
@@ -109,37 +118,74 @@ class DocumentViewer extends HTMLElement {
       this.#text.replaceChildren(make("p", { className: "td-quiet", textContent: told?.detail ?? "The text could not be loaded." }));
       return;
     }
+    this.#places.clear();
     const parts = told.blocks.map((block) => this.#block(block, page));
     if (page.ocr) parts.unshift(make("p", { className: "td-quiet", textContent: "Read from the picture of the page: check what matters." }));
     for (const table of told.tables) parts.push(...this.#table(table, page));
     if (told.blocksLeftOut) parts.push(make("p", { className: "td-quiet", textContent: `${told.blocksLeftOut.toLocaleString("en")} more pieces of text are in the file.` }));
     if (!parts.length) parts.push(make("p", { className: "td-quiet", textContent: "There is no text on this page." }));
+    this.#offer = null;
     this.#text.replaceChildren(...parts);
     this.#text.scrollTop = 0;
-    if (span) this.#choose([...this.#text.querySelectorAll(".doc-block")].find((each) => Number(each.dataset.start) < span[1] && span[0] < Number(each.dataset.end)));
+    this.#note();
+    if (place?.cell || place?.end) this.#choose(this.#elementAt(place));
+  }
+
+  #elementAt(place) {
+    for (const [element, its] of this.#places) {
+      if (place.cell ? its.cell === place.cell : its.end > place.start && its.start < place.end) return element;
+    }
+    return null;
+  }
+
+  #note() {
+    const page = this.#pages[this.#at];
+    this.querySelectorAll("[data-noted]").forEach((each) => delete each.dataset.noted);
+    for (const { place } of this.#comments) {
+      const element = place.page === page?.number && (place.cell || place.end) && this.#elementAt(place);
+      if (element) element.dataset.noted = Number(element.dataset.noted ?? 0) + 1;
+    }
   }
 
   #block(block, page) {
     const made = make("p", { className: "doc-block", textContent: block.text, dataset: { kind: block.kind, level: block.level, start: block.start, end: block.end } });
     if (block.kind === "list_item") made.style.marginInlineStart = `${Math.min(block.level - 1, 6) * 16}px`;
-    this.#placed(made, block.bbox, page, `#page-${page.number}:${block.start}-${block.end}`);
+    this.#placed(made, block.bbox, page, { page: page.number, start: block.start, end: block.end });
     return made;
   }
 
-  #placed(element, bbox, page, address = "") {
+  #placed(element, bbox, page, place) {
     if (bbox) element.dataset.bbox = bbox.join(" ");
-    if (!(bbox && page.imageUrl) && !address) return;
+    if (!(bbox && page.imageUrl) && !place.end && !place.cell) return;
     element.dataset.placed = "";
-    element.addEventListener("click", () => {
-      if (getSelection().toString()) return;
+    this.#places.set(element, place);
+    element.addEventListener("click", (event) => {
+      if (getSelection().toString() || event.target.closest(".doc-offer")) return;
       this.#choose(element);
-      if (address) history.replaceState(null, "", address);
+      history.replaceState(null, "", addressOf(place));
     });
+  }
+
+  #offerComment(element) {
+    this.#offer?.remove();
+    this.#offer = null;
+    const place = this.#places.get(element);
+    if (!this.hasAttribute("write") || !place) return;
+    const button = make("button", { type: "button", className: "td-button doc-offer" }, icon("add_comment"), "Comment on this");
+    button.addEventListener("click", () => {
+      const quote = element.firstChild?.textContent ?? "";
+      this.dispatchEvent(new CustomEvent("document-place", { bubbles: true, detail: { place, quote: quote.slice(0, 120) } }));
+    });
+    this.#offer = button;
+    // Into a cell, not after it: a table takes nothing between its cells.
+    if (element.tagName === "TD") element.append(button);
+    else element.after(button);
   }
 
   #choose(element) {
     this.querySelectorAll(".doc-chosen").forEach((each) => each.classList.remove("doc-chosen"));
     this.#sheet.querySelector(".doc-mark")?.remove();
+    this.#offerComment(element);
     if (!element) return;
     element.classList.add("doc-chosen");
     element.scrollIntoView({ block: "nearest" });
@@ -171,7 +217,10 @@ class DocumentViewer extends HTMLElement {
           if (cell.comment) made.dataset.comment = cell.comment;
           const hints = [cell.cell, cell.formula, cell.comment, cell.hidden && "hidden"].filter(Boolean);
           if (hints.length) made.title = hints.join("\n");
-          if (cell.bbox) this.#placed(made, cell.bbox, page);
+          const place = { page: page.number };
+          if (cell.cell) Object.assign(place, { cell: cell.cell, sheet: table.sheet });
+          else if (cell.end) Object.assign(place, { start: cell.start, end: cell.end });
+          this.#placed(made, cell.bbox, page, place);
         }
         line.append(made);
       });
