@@ -26,9 +26,10 @@ from ingestion.refusals import (
 from ingestion.rights import check_may_change
 from jobs import access, audit, schedules
 from jobs import services as jobs
-from jobs.egress import Policy
+from jobs.egress import Policy, split_url
 from jobs.models import Job, Schedule
-from jobs.options import clean_options, has_secret, spelled_inside, unmasked
+from jobs.options import camel, clean_options, has_secret, spelled_inside, unmasked
+from jobs.registry import InvalidOptions
 from jobs.secrets import is_sealed, unseal
 
 if TYPE_CHECKING:
@@ -119,7 +120,25 @@ def merged(*, source: Source, settings: Mapping[str, Any]) -> dict[str, Any]:
         field: unmasked(value, before=source.settings.get(field)) for field, value in given.items()
     }
     kept = {name: value for name, value in source.settings.items() if name in declared().fields}
-    return clean_options(declared, {**kept, **given})
+    cleaned = clean_options(declared, {**kept, **given})
+    if _origins(cleaned) <= _origins(source.settings):
+        return cleaned
+    # Who may change a source must not learn its secret by having it sent to a host of their own.
+    again = [
+        name
+        for name, value in cleaned.items()
+        if has_secret(value) and unseal(value) == unseal(source.settings.get(name))
+    ]
+    if again:
+        message = "Enter it again: the source goes to another host now, which would be sent it."
+        raise InvalidOptions({camel(name): [message] for name in again})
+    return cleaned
+
+
+def _origins(settings: Mapping[str, Any]) -> set[tuple[str, str, int]]:
+    """Scheme, host and port of each setting that is an address."""
+    values = (value for value in settings.values() if isinstance(value, str))
+    return {split_url(value) for value in values if value.startswith(("http://", "https://"))}
 
 
 @audit.command("source.test", target="source", says=("kind",))

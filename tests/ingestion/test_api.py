@@ -269,3 +269,21 @@ def test_a_source_that_cannot_be_deleted_says_so(alice: User) -> None:
     assert client.delete(f"/api/sources/{source.pk}").status_code == 204
     with pytest.raises(sources.SourceDeleting):
         sources.pause(source=source, by=alice)
+
+
+def test_a_secret_is_sent_to_no_other_host_than_it_was_given_for(client: APIClient) -> None:
+    settings = {"baseUrl": "https://jira.example", "jql": "project = A", "pat": "s3cret"}
+    body = {"kind": "jira", "settings": settings}
+    made = client.post("/api/sources", body, format="json")
+    assert made.status_code == 201, made.json()
+    url = f"/api/sources/{made.json()['id']}"
+    for patched in ({"baseUrl": "https://evil.example"}, {"baseUrl": "http://jira.example"}):
+        for given in (patched, {**patched, "pat": "••••••"}):
+            for verb, path in (("patch", url), ("post", f"{url}/test")):
+                answer = getattr(client, verb)(path, {"settings": given}, format="json")
+                assert answer.status_code == 400, answer.json()
+                assert "Enter it again" in str(answer.json()["errors"]["pat"])
+    same_host = {"settings": {"baseUrl": "https://jira.example/jira"}}
+    assert client.patch(url, same_host, format="json").status_code == 200
+    anew = {"settings": {"baseUrl": "https://new.example", "pat": "other"}}
+    assert client.patch(url, anew, format="json").status_code == 200
