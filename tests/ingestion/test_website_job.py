@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -17,9 +18,9 @@ PAGES = 60
 
 
 def test_a_killed_crawl_goes_on(
-    database: str, owner: User, monkeypatch: pytest.MonkeyPatch, settings: object
+    database: str, owner: User, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    monkeypatch.setattr(settings, "EGRESS_PRIVATE", True)
+    settings.EGRESS_PRIVATE = True
 
     def slowly(body: str) -> object:
         def answer(asked: Asked) -> Reply:

@@ -123,7 +123,7 @@ def test_a_login_that_expired_is_said_and_not_tried(site, crawl):
     assert site.seen == []
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_a_login_is_taken_from_the_job_that_kept_it(site, crawl, run_job, owner, admin_user):
     site.pages = {"/": html("Home", "/members"), "/members": members_only, "/more": html("More")}
     site.pages["/login"] = html("Sign in")

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import zipfile
-from math import sqrt
+from math import erf, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ import numpy as np
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from scipy.special import erf
 
 from ingestion import embedding
 from ingestion.embedding import graph, offline, tokens
@@ -109,7 +108,7 @@ def by_the_formulas(w: Weights, ids: list[int], heads: int) -> NDArray[np.float6
             f"{base}.attention.output.LayerNorm",
         )
         inner = dense(x, f"{base}.intermediate.dense")
-        inner = inner * 0.5 * (1 + erf(inner / sqrt(2)))
+        inner = inner * 0.5 * (1 + np.vectorize(erf)(inner / sqrt(2)))
         x = norm(dense(inner, f"{base}.output.dense") + x, f"{base}.output.LayerNorm")
     mean = x.mean(0)
     return np.asarray(mean / np.linalg.norm(mean))
