@@ -14,8 +14,9 @@ from rest_framework import serializers
 
 from ingestion.content import SyncFailed
 from ingestion.website.connector import WebsiteConnector
-from jobs import artifacts
+from jobs import artifacts, services
 from jobs.egress import Policy
+from jobs.queue.claim import claim
 from tests.ingestion.certificates import Authority
 from tests.ingestion.crawling import OPEN, Synced, cleaned, html, sync
 from tests.ingestion.scripted_site import Asked, Reply, ScriptedSite
@@ -123,11 +124,13 @@ def test_a_login_that_expired_is_said_and_not_tried(site, crawl):
     assert site.seen == []
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_login_is_taken_from_the_job_that_kept_it(site, crawl, run_job, owner, admin_user):
+@pytest.mark.django_db
+def test_a_login_is_taken_from_the_job_that_kept_it(site, crawl, owner, admin_user):
     site.pages = {"/": html("Home", "/members"), "/members": members_only, "/more": html("More")}
     site.pages["/login"] = html("Sign in")
-    job = run_job("test.noop")
+    services.submit(kind="test.noop", options={}, by=owner)
+    job = claim(queue="default", worker="w")
+    assert job is not None
     artifacts.add(
         job_id=job.pk,
         attempt=job.attempt,
