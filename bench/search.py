@@ -128,12 +128,17 @@ class Corpus:
         return [
             (n, span)
             for n, doc in enumerate(self.docs)
-            for span in split(Structure("text/plain", doc["text"]))
+            for span in split(Structure("text/plain", doc["text"]), title=self.title(n))
         ]
+
+    def title(self, n: int) -> str:
+        """Of the n-th document: the collection puts it first, up to a full stop."""
+        return " ".join(self.docs[n]["text"].split(" .\n")[0].split())[:200]
 
     def vectors(self) -> tuple[Any, Any]:
         """Of the passages and of the questions."""
         from ingestion import embedding
+        from ingestion.chunking import embedded_text
 
         embedder = embedding.active()
         if embedder is None:
@@ -141,7 +146,10 @@ class Corpus:
             raise SystemExit(2)
         kept = self._work / f"vectors-{embedder.revision}.npz".replace("/", "_")
         if not kept.exists():
-            texts = [self.docs[n]["text"][s.start : s.end] for n, s in self.passages()]
+            texts = [
+                embedded_text([self.title(n)], self.docs[n]["text"][s.start : s.end])
+                for n, s in self.passages()
+            ]
             began = time.perf_counter()
             of_passages = embedder.embed(texts)
             took = time.perf_counter() - began
@@ -162,7 +170,9 @@ def quality(corpus: Corpus, backend: str) -> int:
     of_passages, of_queries = corpus.vectors()
     passages = corpus.passages()
     texts = [corpus.docs[n]["text"][s.start : s.end] for n, s in passages]
-    user, model = _there() or _fill(texts, [n for n, _ in passages], of_passages)
+    user, model = _there() or _fill(
+        texts, [n for n, _ in passages], of_passages, title=corpus.title
+    )
     _remember(model, corpus, of_queries)
     figures = {}
     for mode in MODES:
@@ -262,7 +272,14 @@ def _there() -> Any:
     return User.objects.get(username="bench"), EmbeddingModel.objects.get()
 
 
-def _fill(texts: Sequence[str], documents: Sequence[int], made: Any, *, say: bool = False) -> Any:
+def _fill(
+    texts: Sequence[str],
+    documents: Sequence[int],
+    made: Any,
+    *,
+    title: Callable[[int], str] = lambda _n: "",
+    say: bool = False,
+) -> Any:
     """Rows as a sync makes them, ten sources; the admin and the model."""
     from django.contrib.auth.models import User
     from django.db import transaction
@@ -285,7 +302,7 @@ def _fill(texts: Sequence[str], documents: Sequence[int], made: Any, *, say: boo
             source=sources[n % SOURCES],
             key=str(n),
             kind="page",
-            title="",
+            title=title(n),
             labels=["rare"] if n % 100 == 0 else [],
             state="indexed",
             created_at=now,

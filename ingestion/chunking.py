@@ -55,7 +55,7 @@ class _Unit:
 
 def header(heading_path: Sequence[str], text: str) -> str:
     """What the model reads before the chunk's text, so that it is understood alone; may be empty."""
-    path = [each for each in heading_path if each and not text.startswith(each)]
+    path = [each for each in dict.fromkeys(heading_path) if each and not begins_with(text, each)]
     if not path:
         return ""
     line = " › ".join(path)
@@ -66,20 +66,32 @@ def header(heading_path: Sequence[str], text: str) -> str:
     return line + "\n"
 
 
+def begins_with(text: str, heading: str) -> bool:
+    """Whether the heading is the text's beginning, however its white space runs."""
+    beginning = " ".join(text[: 2 * len(heading) + 20].split())
+    return beginning.startswith(" ".join(heading.split()))
+
+
 def embedded_text(heading_path: Sequence[str], text: str) -> str:
     """What stands for a chunk when it is embedded."""
     return header(heading_path, text) + text
 
 
-def split(structure: Structure, *, max_tokens: int = tokens.MAX_TOKENS) -> list[Span]:
-    """The structure's chunks, front to back. `max_tokens` counts headings and the two specials."""
+def split(
+    structure: Structure, *, title: str = "", max_tokens: int = tokens.MAX_TOKENS
+) -> list[Span]:
+    """The structure's chunks, front to back.
+
+    `max_tokens` counts the document's title and the headings, which the model reads before each,
+    and the two specials.
+    """
     made: list[Span] = []
     path: list[tuple[int, str, str]] = []
     held: list[_Unit] = []
 
     def flush() -> None:
         if held:
-            made.extend(_spans(structure.text, held, path, max_tokens))
+            made.extend(_spans(structure.text, held, path, title, max_tokens))
             held.clear()
 
     for unit in _units(structure):
@@ -162,11 +174,15 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _spans(
-    text: str, units: Sequence[_Unit], path: Sequence[tuple[int, str, str]], max_tokens: int
+    text: str,
+    units: Sequence[_Unit],
+    path: Sequence[tuple[int, str, str]],
+    title: str,
+    max_tokens: int,
 ) -> Iterator[Span]:
     """The chunks of one section (of one page of it)."""
     headings = tuple(words for _, words, _ in path)
-    room = max_tokens - tokens.SPECIALS - tokens.count(header(headings, ""))
+    room = max_tokens - tokens.SPECIALS - tokens.count(header((title, *headings), ""))
     if room < 1:
         raise ValueError(f"max_tokens={max_tokens} leaves no room for text.")
     anchor = next((mark for _, _, mark in reversed(path) if mark), "")

@@ -236,7 +236,7 @@ def _replace_text(
             return 0
         text = structure.text
         SourceText.objects.update_or_create(document=document, defaults={"text": text})
-        made = split(structure) if spans is None else spans
+        made = split(structure, title=document.title) if spans is None else spans
         document.n_chunks = len(made)
         return _replace_chunks(document, text, made)
 

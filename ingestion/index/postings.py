@@ -18,6 +18,7 @@ from django.db import connection as default_connection
 from django.db import transaction
 from numpy.typing import NDArray
 
+from ingestion.chunking import begins_with
 from ingestion.index import analysis, tables
 
 # Chunks in a block: 256 while it grows, 4,096 when it is complete. A block's number is that of its
@@ -149,8 +150,8 @@ def _bags(cursor: Any, ids: Sequence[int]) -> list[tuple[int, Counter[int]]]:
     for chunk_id, title, path, text in rows:
         headings = json.loads(path) if isinstance(path, str) else path
         # A heading is usually the chunk's first line as well: said once, not twice.
-        above = [title, *(each for each in headings if not text.startswith(each))]
-        head = " \n ".join(dict.fromkeys(each for each in above if not text.startswith(each)))
+        above = dict.fromkeys([title, *headings])
+        head = " \n ".join(each for each in above if not begins_with(text, each))
         bags.append((chunk_id, Counter(map(analysis.number, analysis.terms(f"{head}\n{text}")))))
     return bags
 

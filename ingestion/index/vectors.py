@@ -62,19 +62,23 @@ def write(model: EmbeddingModel, chunk_ids: Sequence[int], rows: NDArray[np.floa
 
 
 def missing(model: EmbeddingModel, *, after: int, n: int) -> list[tuple[int, list[str], str]]:
-    """Chunks without a vector of the model (id, heading path, text), from the one after `after` on."""
+    """Chunks without a vector of the model, from the one after `after` on.
+
+    Of each its id, its document's title and its headings, and its text.
+    """
     import json
 
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT c.id, c.heading_path, c.text FROM ingestion_chunk c WHERE c.id > %s "
+            "SELECT c.id, d.title, c.heading_path, c.text FROM ingestion_chunk c "
+            "JOIN ingestion_sourcedocument d ON d.id = c.document_id WHERE c.id > %s "
             "AND NOT EXISTS (SELECT 1 FROM ingestion_chunkvector v "
             "WHERE v.chunk_id = c.id AND v.model_id = %s) ORDER BY c.id LIMIT %s",
             [after, model.pk, n],
         )
         return [
-            (pk, json.loads(path) if isinstance(path, str) else path, text)
-            for pk, path, text in cursor.fetchall()
+            (pk, [title, *(json.loads(path) if isinstance(path, str) else path)], text)
+            for pk, title, path, text in cursor.fetchall()
         ]
 
 
