@@ -114,7 +114,8 @@ def test_the_list_costs_the_same_however_long(people: dict[str, User], count: in
         connection,
     ) as queries:
         assert len(client.get("/api/jobs").json()["results"]) == count
-    assert len(queries) == 3, [query["sql"] for query in queries]  # user, role, page
+    # User, role, the ids of one's own and of shared ones, the page.
+    assert len(queries) == 5, [query["sql"] for query in queries]
 
 
 def test_events_come_in_pages_by_number(people: dict[str, User]) -> None:
