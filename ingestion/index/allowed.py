@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import Any
 
 import numpy as np
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
@@ -73,17 +74,24 @@ class Allowed:
                 _kept.move_to_end(key)
                 self._all = _kept[key]
                 return self._all
-        statement, params = self.chunks().order_by().values_list("pk").query.sql_with_params()
-        with connection.cursor() as cursor:
-            cursor.execute(statement, params)
-            found = np.fromiter((row[0] for row in cursor.fetchall()), dtype=np.int64)
-        found.sort()
+        found = self._read()
         if token is not None:
             with _kept_lock:
                 _kept[key] = found
                 while len(_kept) > _KEPT:
                     _kept.popitem(last=False)
         self._all = found
+        return found
+
+    def _read(self) -> Ids:
+        try:
+            statement, params = self.chunks().order_by().values_list("pk").query.sql_with_params()
+        except EmptyResultSet:  # No source at all is allowed.
+            return np.zeros(0, dtype=np.int64)
+        with connection.cursor() as cursor:
+            cursor.execute(statement, params)
+            found = np.fromiter((row[0] for row in cursor.fetchall()), dtype=np.int64)
+        found.sort()
         return found
 
 

@@ -45,9 +45,8 @@ class Matrix:
         """The `n` chunks (of `among`) with the largest inner product, largest first."""
         rows = None
         if among is not None:
-            at = np.searchsorted(self.ids, among)
-            at = at[at < len(self.ids)]
-            rows = at[np.isin(self.ids[at], among, assume_unique=False)]
+            # By their own ids: a chunk without a vector must not stand for the next one that has one.
+            rows = np.flatnonzero(np.isin(self.ids, among))
         count = len(self.ids) if rows is None else len(rows)
         wanted = max(n * PER_WANTED, AT_LEAST)
         if count > max(wanted, SMALL):

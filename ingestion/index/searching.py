@@ -176,6 +176,11 @@ def _embedded(embedder: embedding.Embedder, model_id: int, text: str) -> Scores:
     return kept
 
 
+def forget_questions() -> None:
+    """Ask the model anew for every question's vector."""
+    _questions.clear()
+
+
 def _best_words(found: words.Found, allowed: Allowed, depth: int) -> tuple[Ids, Scores]:
     if allowed.everything:
         return found.best(depth)

@@ -20,8 +20,9 @@ from ingestion.index import analysis, postings
 
 K1, B = 1.2, 0.75
 # A term that so large a part of all chunks has tells them apart too little to be looked at, as long
-# as rarer ones are asked for.
-COMMON = 0.3
+# as rarer ones are asked for. Not among few chunks: there it saves nothing, and what has only that
+# term would be missed.
+COMMON, COMMON_FROM = 0.3, 500
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
 
@@ -92,10 +93,12 @@ def find(terms: Collection[str], *, required: Collection[str] = ()) -> Found:
     needed = {analysis.number(term) for term in required}
     if needed - frequency.keys():
         return found
-    rare = {term for term, df in frequency.items() if df <= COMMON * n_chunks}
+    telling = {term for term, df in frequency.items() if df <= COMMON * n_chunks}
+    if n_chunks < COMMON_FROM or not telling:
+        telling = set(frequency)
     holders = np.zeros(len(scores), dtype=np.uint8) if needed else None
     for term, parts in rows.items():
-        if rare and term not in rare and term not in needed:
+        if term not in telling and term not in needed:
             continue
         df = frequency[term]
         codes = np.frombuffer(b"".join(bytes(codes) for _, codes in parts), dtype="<u4")
@@ -112,7 +115,7 @@ def find(terms: Collection[str], *, required: Collection[str] = ()) -> Found:
     counted = frozenset(
         term
         for term in {*terms, *required}
-        if (number := analysis.number(term)) in needed or number in (rare or frequency)
+        if (number := analysis.number(term)) in needed or number in telling
     )
     return replace(found, counted=counted)
 

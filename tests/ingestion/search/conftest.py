@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from ingestion.index import matrix, settle
+from ingestion.index import matrix, searching, settle
 from ingestion.models import Chunk, Source, SourceDocument
 from tests.factories import SourceDocumentFactory, SourceFactory
 from tests.ingestion.search.embeddings_server import EmbeddingsServer, serving
@@ -50,6 +50,7 @@ def add(text: str, *, source: Source, key: str = "", **document: Any) -> Chunk:
 @pytest.fixture
 def searcher(database: str) -> User:
     matrix.forget()
+    searching.forget_questions()
     return User.objects.create_superuser("searcher")
 
 

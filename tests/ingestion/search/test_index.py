@@ -56,9 +56,23 @@ def test_any_word_finds_and_rare_words_count_more(
     assert "Nothing of it" not in texts
 
 
-def test_scores_are_those_of_bm25(no_model: None, searcher: User, source: Source) -> None:
+@pytest.mark.parametrize(
+    ("distinct", "common_from", "without"),
+    [(90, 60, {"w1x"}), (90, 61, set()), (30, 60, set())],
+    ids=["one is common", "few passages", "all are common"],
+)
+def test_scores_are_those_of_bm25(
+    no_model: None,
+    searcher: User,
+    source: Source,
+    distinct: int,
+    common_from: int,
+    without: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(words, "COMMON_FROM", common_from)
     chance = random.Random(3)
-    vocabulary = [f"w{n}x" for n in range(30)]
+    vocabulary = [f"w{n}x" for n in range(distinct)] + ["w1x"] * 5
     rows = [
         add(
             " ".join(chance.choices(vocabulary, k=chance.randint(3, 40))) + f" n{n}",
@@ -71,13 +85,13 @@ def test_scores_are_those_of_bm25(no_model: None, searcher: User, source: Source
     average = sum(map(len, bags.values())) / len(bags)
     asked = analysis.terms("w1x w2x w3x")
     expected = {}
+    common: set[str] = set()
     for pk, bag in bags.items():
         score = 0.0
         for term in asked:
             df = sum(term in other for other in bags.values())
-            if df > words.COMMON * len(bags) and any(
-                sum(t in o for o in bags.values()) <= words.COMMON * len(bags) for t in asked
-            ):
+            common.update({term} if df > words.COMMON * len(bags) else ())
+            if term in without:
                 continue
             tf = bag.count(term)
             norm = words.K1 * (1 - words.B + words.B * len(bag) / average)
@@ -86,7 +100,10 @@ def test_scores_are_those_of_bm25(no_model: None, searcher: User, source: Source
             )
         if score:
             expected[pk] = score
-    ids, scores = words.find(asked).best(100)
+    results = words.find(asked)
+    assert common == ({"w1x"} if distinct == 90 else set(asked))
+    assert results.counted == set(asked) - without
+    ids, scores = results.best(100)
     assert set(ids.tolist()) == set(expected)
     assert np.allclose(scores, [expected[pk] for pk in ids.tolist()], rtol=0.02)
     assert list(scores) == sorted(scores, reverse=True)
@@ -364,6 +381,7 @@ def test_neighbours_are_the_exact_ones(
             question = (question / np.linalg.norm(question)).astype(np.float32)
             near, cosines = vectors.nearest(model, question, 10, among=among)
             where = np.arange(600) if among is None else np.flatnonzero(np.isin(ids, among))
+            assert len(set(near.tolist())) == len(near) == 10
             exact = ids[where[np.argsort(-(rows[where] @ question))[:10]]]
             hits += len(set(near.tolist()) & set(exact.tolist()))
             assert list(cosines) == sorted(cosines, reverse=True)
