@@ -12,7 +12,7 @@ from documents.readers.text import read_bytes
 from documents.structure import BlockKind, Structure
 
 _UNSEEN = ["script", "style", "template", "noscript", "iframe", "object", "embed", "svg", "head"]
-_BLOCKS: dict[str, BlockKind] = {
+BLOCKS: dict[str, BlockKind] = {
     "h1": "heading",
     "h2": "heading",
     "h3": "heading",
@@ -117,7 +117,7 @@ def _block_of(node: LexborNode) -> LexborNode | None:
     for _ in range(MAX_UP):
         if up is None:
             return None
-        if up.tag in _BLOCKS:
+        if up.tag in BLOCKS:
             return up
         up = up.parent
     return node.parent
@@ -125,7 +125,7 @@ def _block_of(node: LexborNode) -> LexborNode | None:
 
 def _add(built: StructureBuilder, node: LexborNode, text: str) -> None:
     tag = node.tag or ""
-    kind = _BLOCKS.get(tag, "paragraph")
+    kind = BLOCKS.get(tag, "paragraph")
     if kind == "code":
         built.block("code", text)
         return

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from documents.readers.base import StructureBuilder
-from documents.readers.html import caption_of, table_rows
+from documents.readers.html import BLOCKS, caption_of, table_rows
 from documents.structure import BlockKind
 
 _NEVER = frozenset(
@@ -42,49 +42,11 @@ _NEVER = frozenset(
     ]
 )
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
+# The reader's, and what breaks a line on a page though it holds no text of its own.
 _KINDS: dict[str, BlockKind] = {
-    **dict.fromkeys(_LEVELS, "heading"),
-    "li": "list_item",
-    "pre": "code",
-    "blockquote": "quote",
-    "figcaption": "caption",
-    "caption": "caption",
+    **BLOCKS,
     **dict.fromkeys(
-        [
-            "p",
-            "div",
-            "section",
-            "article",
-            "main",
-            "header",
-            "footer",
-            "aside",
-            "body",
-            "address",
-            "form",
-            "fieldset",
-            "figure",
-            "details",
-            "summary",
-            "ul",
-            "ol",
-            "dl",
-            "dt",
-            "dd",
-            "table",
-            "thead",
-            "tbody",
-            "tfoot",
-            "tr",
-            "td",
-            "th",
-            "html",
-            "hr",
-            "center",
-            "label",
-            "legend",
-            "hgroup",
-        ],
+        ["table", "thead", "tbody", "tfoot", "tr", "hr", "center", "label", "legend", "hgroup"],
         "paragraph",
     ),
 }
