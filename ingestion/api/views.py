@@ -343,7 +343,7 @@ class RemoveView(SourceView):
         description="The source stays; its next sync brings what there is then. Where there are "
         "many, a job removes them.",
         parameters=[RemovalScope],
-        responses={200: Removed, 202: JobAnswer, **refused(409)},
+        responses={200: Removed, 202: JobAnswer, **refused(404, 409)},
     )
     def delete(self, request: Request) -> Response:
         given = query_of(request, RemovalScope)
