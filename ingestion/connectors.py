@@ -60,8 +60,11 @@ class Connector(Protocol):
     def name_for(self, settings: Mapping[str, Any]) -> str:
         """What a source with these settings is called where nobody gave it a name."""
 
-    def test(self, *, settings: Mapping[str, Any], policy: Policy) -> Report:
-        """Try the connection, secrets opened. Never raises for what the other side does."""
+    def test(self, *, settings: Mapping[str, Any], policy: Policy, owner_id: int) -> Report:
+        """Try the connection as the source's owner, secrets opened.
+
+        Never raises for what the other side does.
+        """
 
     def sync(self, *, run: SyncRun) -> Iterator[Seen]:
         """Report every document that there is, that changed, or that `run.only` names.

@@ -137,6 +137,8 @@ class SyncRun:
 
     complete: bool = False
     next_cursor: Mapping[str, Any] | None = None
+    # What there is and was not taken, by reason: `count`, `why` in words, up to five `examples`.
+    left_out: dict[str, Any] = field(default_factory=dict)
 
     def known(self, key: str) -> Known | None:
         """What may spare fetching `key` again; in a full sync only what this sync itself had."""

@@ -90,6 +90,7 @@ def source_dto(source: Source, *, user: Any) -> dict[str, Any]:
         "paused": source.paused,
         "syncJobId": str(source.sync_job_id) if source.sync_job_id else None,
         "lastSync": counts_of(source),
+        "leftOut": source.last_left_out,
         "lastStartedAt": time_dto(source.last_started_at),
         "lastSyncedAt": time_dto(source.last_synced_at),
         "cron": schedule.cron if schedule else "",

@@ -17,6 +17,7 @@ from documents.structure import Structure
 from ingestion import chunking, index
 from ingestion.chunking import Span, split
 from ingestion.content import Failed, Found, Seen, Unchanged
+from ingestion.index import vectors
 from ingestion.models import (
     KEY_MAX,
     TITLE_MAX,
@@ -75,7 +76,7 @@ def put(
     structure.check()
     before = source.documents.filter(key=found.key).first()
     document = before or SourceDocument(source=source, key=found.key, created_at=timezone.now())
-    told = _told(document)
+    told, title = _told(document), document.title
     content_hash = fingerprint(structure) if structure.has_text else ""
     fetched_before = before is not None and before.fetched_at is not None
     same_text = fetched_before and document.content_hash == content_hash
@@ -92,8 +93,13 @@ def put(
     # Before its chunks, which refer to it.
     document.save()
     added = 0
-    if not same_text or anew:
+    # The model reads the title before each chunk, so that it takes some of their room.
+    retitled = before is not None and title != document.title
+    if not same_text or anew or retitled:
+        if retitled:
+            vectors.forget(list(document.chunks.values_list("pk", flat=True)))
         added = _replace_text(document, structure, spans)
+        added = document.n_chunks if retitled else added
         SourceDocument.objects.filter(pk=document.pk).update(n_chunks=document.n_chunks)
     outcome: Outcome = "unchanged"
     if not fetched_before:

@@ -83,6 +83,8 @@ class Source(models.Model):
     last_failed = models.PositiveIntegerField(default=0)
     # Of the added and changed: how many hold no text.
     last_empty = models.PositiveIntegerField(default=0)
+    # What the newest sync that looked at everything did not take, and why: `SyncRun.left_out`.
+    last_left_out = models.JSONField(default=dict)
     # The sync that the counts are of; not a foreign key, for it is compared only.
     counts_of = models.UUIDField(null=True, blank=True)
     last_started_at = models.DateTimeField(null=True, blank=True)

@@ -157,7 +157,11 @@ def try_connection(
         cleaned = merged(source=source, settings=settings)
     else:
         cleaned = clean_options(connector.settings, settings)
-    report = connector.test(settings=unseal(cleaned), policy=Policy.from_settings())
+    report = connector.test(
+        settings=unseal(cleaned),
+        policy=Policy.from_settings(),
+        owner_id=source.owner_id if source is not None else by.pk,
+    )
     audit.say(passed=report.ok, problems=[problem.code for problem in report.problems])
     return report
 

@@ -33,6 +33,7 @@ COUNTED_EVERY_S = 1.0
 STARTED = "sync.started"
 COUNTED = "sync.counted"
 ENDED = "sync.ended"
+LEFT_OUT = "sync.left_out"
 
 
 class Sync:
@@ -48,6 +49,8 @@ class Sync:
         self._counted_at = 0.0
         self._seen = 0
         self._own_progress = False
+        # Of the pass that was made last.
+        self._left_out: Mapping[str, Any] = {}
         self._embedding: dict[str, Any] = {}
 
     def run(self) -> dict[str, Any]:
@@ -58,11 +61,12 @@ class Sync:
         source = self._begin()
         try:
             complete, cursor = self._pass(source, only=self._wanted())
+            left_out = self._left_out
             if self.mode == "incremental":
                 self._retry(source)
             if complete and self.mode != "failures":
                 self._prune()
-            counts = self._finish(cursor)
+            counts = self._finish(cursor, left_out)
             self._embedding = embed_new(job=self.job)
         except SyncFailed as error:
             self._count(last=True)
@@ -172,6 +176,7 @@ class Sync:
             self._keep()
             raise
         self._flush()
+        self._left_out = run.left_out
         return run.complete, run.next_cursor
 
     def _reported(self, run: SyncRun) -> Iterator[Seen]:
@@ -242,12 +247,18 @@ class Sync:
                 self.job.metric(name, number)
         return counts
 
-    def _finish(self, cursor: Mapping[str, Any] | None) -> dict[str, int]:
+    def _finish(
+        self, cursor: Mapping[str, Any] | None, left_out: Mapping[str, Any]
+    ) -> dict[str, int]:
         counts = self._count(last=True)
+        if left_out:
+            self.job.event(LEFT_OUT, reasons=left_out)
         with self.job.fenced():
             rows = Source.objects.filter(pk=self.source_id)
             if cursor is not None and self.mode != "failures":
                 rows.update(cursor=plain(cursor))
+            if self.mode != "failures":
+                rows.update(last_left_out=plain(left_out))
             rows.update(last_synced_at=timezone.now())
         return counts
 

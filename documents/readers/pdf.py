@@ -7,7 +7,7 @@ by OCR. Scripts and actions of a PDF are never run.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import pypdfium2 as pdfium
@@ -163,24 +163,28 @@ def _ocr(
 
 def _add_blocks(built: StructureBuilder, whole: str, pages: list[list[Group]]) -> None:
     """Make groups of lines headings by their size, list items and paragraphs."""
-    sizes: Counter[float] = Counter()
+    letters: defaultdict[float, int] = defaultdict(int)
     for groups in pages:
-        for group in groups:
-            sizes[round(group.size, 1)] += group.end - group.start
+        for start, end, size, _, _ in groups:
+            letters[size] += end - start
+    # The same to a tenth of a point is the same.
+    sizes: Counter[float] = Counter()
+    for size, count in letters.items():
+        sizes[round(size, 1)] += count
     body = sizes.most_common(1)[0][0] if sizes else 0.0
     larger = sorted((size for size in sizes if size > body * 1.12 and body), reverse=True)
-    levels = {size: min(rank, 6) for rank, size in enumerate(larger, 1)}
+    ranks = {size: min(rank, 6) for rank, size in enumerate(larger, 1)}
+    levels = {size: ranks[round(size, 1)] for size in letters if round(size, 1) in ranks}
     blocks = []
     for number, groups in enumerate(pages, 1):
         for start, end, size, box, is_item in groups:
             text = whole[start:end]
-            level = levels.get(round(size, 1), 0) if levels else 0
-            kind: BlockKind = "paragraph"
-            if level and len(text) <= 300 and any(char.isalpha() for char in text):
-                kind = "heading"
+            kind: BlockKind
+            if size in levels and len(text) <= 300 and any(map(str.isalpha, text)):
+                kind, level = "heading", levels[size]
             elif is_item:
                 kind, level = "list_item", 1
             else:
-                level = 0
+                kind, level = "paragraph", 0
             blocks.append(Block(kind, text, Place(start, end, number, box), level))
     built.add_blocks(blocks)

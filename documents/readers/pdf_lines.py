@@ -61,7 +61,7 @@ def plain_lines(text: str) -> tuple[list[str], list[str]]:
     if "".join(pieces).isprintable():
         return pieces, pieces
     if _CONTROL.search(text):
-        return pieces, [plain(piece) for piece in pieces]
+        return pieces, [piece if piece.isprintable() else plain(piece) for piece in pieces]
     told = _hyphened(text)
     return pieces, pieces if told is text else told.split("\r\n")
 
@@ -162,12 +162,7 @@ class Lines:
                         left - was_left > 0.8 * step and inner[-1] in ".:"
                     )
                 if apart:
-                    box = (
-                        round(around_left, 1),
-                        round(around_top, 1),
-                        round(around_right, 1),
-                        round(around_bottom, 1),
-                    )
+                    box = _tenths(around_left, around_top, around_right, around_bottom)
                     found.append(Group(begun, end, group_size, box if whole else None, item))
                     begun = -1
             if begun < 0:
@@ -186,14 +181,19 @@ class Lines:
             if lines is not None:
                 lines.append(Line(said, (left, top, right, bottom) if boxed else None))
         if begun >= 0:
-            box = (
-                round(around_left, 1),
-                round(around_top, 1),
-                round(around_right, 1),
-                round(around_bottom, 1),
-            )
+            box = _tenths(around_left, around_top, around_right, around_bottom)
             found.append(Group(begun, end, group_size, box if whole else None, item))
         return found
+
+
+def _tenths(left: float, top: float, right: float, bottom: float) -> Box:
+    """Rounded to one decimal, several times as quickly as by `round`."""
+    return (
+        (left * 10 + 0.5) // 1 / 10,
+        (top * 10 + 0.5) // 1 / 10,
+        (right * 10 + 0.5) // 1 / 10,
+        (bottom * 10 + 0.5) // 1 / 10,
+    )
 
 
 def _function(function: Any, *signature: Any) -> Any:

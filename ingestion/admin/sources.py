@@ -155,6 +155,8 @@ class SourceAdmin(SourceForms, SourceVerbs, ReadOnly):  # type: ignore[misc]  # 
             and Job.objects.visible_to(request.user).filter(pk=job.pk).exists(),
             "at_work": job is not None and not job.is_terminal,
             "did": console.did(source),
+            "left_out": list(source.last_left_out.values()) if changes else [],
+            "left_out_n": sum(said["count"] for said in source.last_left_out.values()),
             "synced": when(source.last_synced_at),
             "next": console.next_sync(source),
             "times": worded(schedule.cron) if schedule else "",

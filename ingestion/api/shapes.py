@@ -122,6 +122,12 @@ class Counts(serializers.Serializer[Any]):
     empty = serializers.IntegerField(help_text="Of those added and changed, without text.")
 
 
+class LeftOut(serializers.Serializer[Any]):
+    count = serializers.IntegerField()
+    why = serializers.CharField()
+    examples = serializers.ListField(child=serializers.CharField())
+
+
 class SourceShape(serializers.Serializer[Any]):
     """A source. `state` follows from its newest sync; secrets are dots."""
 
@@ -142,6 +148,9 @@ class SourceShape(serializers.Serializer[Any]):
     paused = serializers.BooleanField()
     syncJobId = serializers.UUIDField(allow_null=True)
     lastSync = Counts()
+    leftOut = serializers.DictField(
+        child=LeftOut(), help_text="What the newest sync saw and did not take, by reason."
+    )
     lastStartedAt = serializers.DateTimeField(allow_null=True)
     lastSyncedAt = serializers.DateTimeField(allow_null=True)
     cron = serializers.CharField(allow_blank=True)

@@ -68,7 +68,7 @@ class Documents:
             return f"Documents tagged {', '.join(settings['tags'])}"
         return "All documents" if settings["scope"] == "all" else "Chosen documents"
 
-    def test(self, *, settings: Mapping[str, Any], policy: Policy) -> Report:
+    def test(self, *, settings: Mapping[str, Any], policy: Policy, owner_id: int) -> Report:
         if settings["scope"] == "chosen":
             return Report(summary="Documents are added one by one; there is nothing to reach.")
         rows = Document.objects.present()

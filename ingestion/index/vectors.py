@@ -103,6 +103,15 @@ def of(model: EmbeddingModel, chunk_ids: Sequence[int]) -> dict[int, Scores]:
         return {pk: _read(value) for pk, value in cursor.fetchall()}
 
 
+def forget(chunk_ids: Sequence[int]) -> None:
+    """Remove the vectors of these chunks: what the models read for them is not so any more."""
+    if not chunk_ids:
+        return
+    marks = ",".join(str(int(n)) for n in chunk_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM ingestion_chunkvector WHERE chunk_id IN ({marks})")
+
+
 def drop(model: EmbeddingModel) -> None:
     """Remove all vectors of a model and its graph."""
     if method() == "hnsw":

@@ -31,7 +31,7 @@ class JiraConnector:
         asked = " ".join(settings.get("jql", "").split())
         return f"Jira {host}: {asked or 'all issues'}"
 
-    def test(self, *, settings: Mapping[str, Any], policy: Policy) -> Report:
+    def test(self, *, settings: Mapping[str, Any], policy: Policy, owner_id: int) -> Report:
         """What was reached, as whom, and how many issues the JQL finds, or what is in the way."""
         facts: dict[str, str] = {}
         notes: list[str] = []

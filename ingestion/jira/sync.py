@@ -255,14 +255,16 @@ class JiraSync:
         )
 
     def _limited(self, found: Iterator[Any]) -> Iterator[Any]:
-        """As many as the settings allow; that there are more is said."""
+        """As many as the settings allow; how many more there are is noted."""
         limit = self.settings["max_issues"]
         for number, each in enumerate(found):
             if number == limit:
-                self.run.log(
-                    f"The JQL finds more than {limit:,} issues; these are taken, in its order. Raise "
-                    "maxIssues to take more."
-                )
+                counted = self.api.count(jql.counted(self.settings["jql"]))
+                self.run.left_out["issue_limit"] = {
+                    "count": max(counted - limit, 1),
+                    "why": f"beyond the first {limit:,} issues of the JQL: raise maxIssues",
+                    "examples": [str(each.get("key")) if isinstance(each, Mapping) else each[1]],
+                }
                 return
             yield each
 

@@ -51,17 +51,17 @@ def site_browser(
     )
 
 
-def try_site(*, plan: Plan, settings: Mapping[str, Any], policy: Policy) -> Report:
+def try_site(
+    *, plan: Plan, settings: Mapping[str, Any], policy: Policy, owner_id: int
+) -> Report:
     """Whether a sync could begin, and what it would find on the start page."""
     notes: list[str] = []
-    state: State = None
-    if settings.get("auth_state"):
-        state = login.parse(settings["auth_state"])
-        if login.expired(state):
-            problem = Problem(code="auth_state_expired", message=login.EXPIRED, field="auth_state")
-            return Report(summary="The saved login has expired.", problems=(problem,))
-    elif settings.get("auth_job"):
-        notes.append("This test goes without the login of authJob; a sync uses it.")
+    field = "auth_job" if settings.get("auth_job") else "auth_state"
+    try:
+        state = login.state_of(settings, owner_id=owner_id)
+    except login.StateUnusable as error:
+        problem = Problem(code=error.code, message=str(error), field=field)
+        return Report(summary="The saved login is of no use.", problems=(problem,))
     with BlockingClient(**client_options(plan, settings, policy, state)) as client:
         try:
             answer = client.get(plan.start)
@@ -69,7 +69,7 @@ def try_site(*, plan: Plan, settings: Mapping[str, Any], policy: Policy) -> Repo
         except FetchFailed as error:
             signed_out = error.code in ("login_needed", "forbidden")
             problem = Problem(
-                code=error.code, message=error.message, field="auth_state" if signed_out else "url"
+                code=error.code, message=error.message, field=field if signed_out else "url"
             )
             return Report(summary=f"{plan.start} can not be had.", problems=(problem,))
         rules = client.run(lambda inner: fetch_rules(inner, answer.url))

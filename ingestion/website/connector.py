@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, closing
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from ingestion.connectors import Report, connector
 from ingestion.content import Seen, SyncFailed, SyncRun
@@ -21,9 +20,6 @@ from ingestion.website.settings import Settings
 from ingestion.website.thread import crawled
 from ingestion.website.visit import Visitor
 from jobs.egress import Policy
-
-# What an event says of what was left out, and a person in the job's log.
-LEFT_OUT = "sync.pages_left_out"
 
 
 @connector(SourceKind.WEBSITE)
@@ -40,7 +36,10 @@ class WebsiteConnector:
     def sync(self, *, run: SyncRun) -> Iterator[Seen]:
         """:raises SyncFailed: the start page can not be had, or robots.txt forbids it."""
         plan = Plan.of(run.settings)
-        state = _state(run.settings, owner_id=run.owner_id)
+        try:
+            state = login.state_of(run.settings, owner_id=run.owner_id)
+        except login.StateUnusable as error:
+            raise SyncFailed(error.code, str(error)) from error
         memory = Memory(
             known=run.known,
             keys=run.known_keys(),
@@ -83,31 +82,15 @@ class WebsiteConnector:
                 run.progress(done, None, "pages")
         if run.only is not None:
             return
-        left_out = crawls[0].frontier.left_out.as_json()
-        if left_out:
-            run.event(LEFT_OUT, reasons=left_out)
+        run.left_out = crawls[0].frontier.left_out.as_json()
         run.set_cursor({"reach": _digest(plan.reach)})
         run.complete = True
 
-    def test(self, *, settings: Mapping[str, Any], policy: Policy) -> Report:
+    def test(self, *, settings: Mapping[str, Any], policy: Policy, owner_id: int) -> Report:
         """Fetch robots.txt and the start page, as a sync would; with a browser where that needs one."""
-        return try_site(plan=Plan.of(settings), settings=settings, policy=policy)
-
-
-def _state(settings: Mapping[str, Any], *, owner_id: int) -> Mapping[str, Any] | None:
-    try:
-        if settings.get("auth_job"):
-            kept = login.kept_by_job(UUID(str(settings["auth_job"])), owner_id=owner_id)
-            state = login.parse(kept)
-        elif settings.get("auth_state"):
-            state = login.parse(settings["auth_state"])
-        else:
-            return None
-    except login.StateUnusable as error:
-        raise SyncFailed("auth_state_unusable", str(error)) from error
-    if login.expired(state):
-        raise SyncFailed("auth_state_expired", login.EXPIRED)
-    return state
+        return try_site(
+            plan=Plan.of(settings), settings=settings, policy=policy, owner_id=owner_id
+        )
 
 
 def _digest(text: str) -> str:

@@ -22,7 +22,26 @@ EXPIRED = (
 
 
 class StateUnusable(Exception):
-    """This is not a saved state; the message says why and what to do."""
+    """There is no saved state that helps; the message says why and what to do."""
+
+    def __init__(self, message: str, *, code: str = "auth_state_unusable") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def state_of(settings: Mapping[str, Any], *, owner_id: int) -> dict[str, Any] | None:
+    """The saved state that a source's settings name, where they name one.
+
+    :raises StateUnusable: it can not be had, is none, or has expired.
+    """
+    if settings.get("auth_job"):
+        kept = kept_by_job(UUID(str(settings["auth_job"])), owner_id=owner_id)
+    elif not (kept := settings.get("auth_state") or ""):
+        return None
+    state = parse(kept)
+    if _expired(state):
+        raise StateUnusable(EXPIRED, code="auth_state_expired")
+    return state
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -82,7 +101,7 @@ def cookies_of(state: Mapping[str, Any]) -> httpx.Cookies:
     return httpx.Cookies(jar)
 
 
-def expired(state: Mapping[str, Any]) -> bool:
+def _expired(state: Mapping[str, Any]) -> bool:
     """Whether every cookie that had an end has come to it."""
     ends = [each.get("expires", -1) for each in state["cookies"]]
     numbers = [each for each in ends if isinstance(each, int | float)]

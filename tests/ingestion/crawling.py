@@ -50,10 +50,7 @@ class Synced:
     @property
     def left_out(self) -> dict[str, int]:
         """How many were left out, by reason."""
-        for name, data in self.events:
-            if name == "sync.pages_left_out":
-                return {reason: said["count"] for reason, said in data["reasons"].items()}
-        return {}
+        return {reason: said["count"] for reason, said in self.run.left_out.items()}
 
     def _short(self, key: str) -> str:
         return key.removeprefix(self.base) or "/"

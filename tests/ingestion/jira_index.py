@@ -41,6 +41,7 @@ class Index:
         self.failures: dict[str, Failed] = {}
         self.cursor: Mapping[str, Any] = {}
         self.log: list[str] = []
+        self.left_out: dict[str, int] = {}
         self.counts: Counter[str] = Counter()
 
     def sync(
@@ -78,6 +79,7 @@ class Index:
         if run.next_cursor is not None and only is None:
             self.cursor = run.next_cursor
         assert not run.complete
+        self.left_out = {reason: said["count"] for reason, said in run.left_out.items()}
         return self.counts
 
     def text(self, title: str) -> str:

@@ -36,7 +36,8 @@ class Settings(serializers.Serializer[Any]):
 
 
 class Scripted:
-    """`script` is JSON: {documents: {key: text or {fail, …}}, pause_s, gone, broken, partial}.
+    """`script` is JSON: {documents: {key: text or {fail, …}}, pause_s, gone, broken, partial,
+    left_out, titles: {key: title}}.
 
     Documents whose text is as it was are reported as unchanged, without being fetched.
     """
@@ -47,7 +48,7 @@ class Scripted:
     def name_for(self, settings: Mapping[str, Any]) -> str:
         return f"Script {Path(settings['script']).name}"
 
-    def test(self, *, settings: Mapping[str, Any], policy: Any) -> Report:
+    def test(self, *, settings: Mapping[str, Any], policy: Any, owner_id: int) -> Report:
         if not Path(settings["script"]).exists():
             problem = Problem(code="no_file", message="There is no such file.", field="script")
             return Report(summary="Nothing was reached.", problems=(problem,))
@@ -62,7 +63,9 @@ class Scripted:
                 continue
             run.check_cancelled()
             known = run.known(key)
-            if known is not None and known.fetched_with == {"text": text}:
+            title = script.get("titles", {}).get(key, "")
+            fetched_with = {"text": text, "title": title}
+            if known is not None and known.fetched_with == fetched_with:
                 yield Unchanged(key=key)
                 continue
             time.sleep(script.get("pause_s", 0))
@@ -76,10 +79,10 @@ class Scripted:
             yield Found(
                 key=key,
                 kind="page",
-                title=text.splitlines()[0].lstrip("# ") if text else key,
+                title=title or (text.splitlines()[0].lstrip("# ") if text else key),
                 url=f"http://127.0.0.1/{key}",
                 structure=structure(text),
-                fetched_with={"text": text},
+                fetched_with=fetched_with,
             )
         for key in script.get("gone", []):
             yield Gone(key=key)
@@ -87,6 +90,9 @@ class Scripted:
             raise SyncFailed("unreachable", "The source went away.")
         run.set_cursor({"after": len(script["documents"])})
         run.complete = not script.get("partial")
+        for url in script.get("left_out", []):
+            said = {"count": 1, "why": "forbidden by robots.txt", "examples": [url]}
+            run.left_out = {"robots": said}
 
 
 def write(path: Path, documents: Mapping[str, Any], **more: Any) -> None:

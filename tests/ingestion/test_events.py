@@ -28,7 +28,7 @@ def test_syncs_tell_what_they_do_as_the_golden_file_has_it(
 ) -> None:
     scripted.write(script, {"a": "One", "b": "Two", "c": {"fail": "http_500"}})
     first = sync(source)
-    scripted.write(script, {"a": "Changed"})
+    scripted.write(script, {"a": "Changed"}, left_out=["https://docs.example.com/private/a"])
     second = sync(source)
     told = {
         event.type: event.data
@@ -38,5 +38,7 @@ def test_syncs_tell_what_they_do_as_the_golden_file_has_it(
     assert {type: shape(data) for type, data in told.items()} == {
         type: shape(data) for type, data in GOLDEN.items()
     }
+    source.refresh_from_db()
+    assert source.last_left_out == GOLDEN["sync.left_out"]["reasons"]
     docs = (HERE.parents[1] / "docs/event-types.md").read_text()
     assert all(f"`{type}`" in docs for type in GOLDEN)

@@ -56,7 +56,7 @@ def search_of(jira: Jira) -> str:
 
 
 def tried(jira: Jira, **more: Any) -> Report:
-    return JiraConnector().test(settings=settings(jira, **more), policy=POLICY)
+    return JiraConnector().test(settings=settings(jira, **more), policy=POLICY, owner_id=1)
 
 
 def problem(jira: Jira, **more: Any) -> Any:
@@ -88,12 +88,12 @@ def test_a_connection_says_what_was_reached_and_as_whom(jira: Jira) -> None:
 def test_a_stranger_sees_what_everybody_may(jira: Jira) -> None:
     jira.strangers = True
     clean = validated(JiraSettings, {"baseUrl": jira.url})
-    report = JiraConnector().test(settings=clean, policy=POLICY)
+    report = JiraConnector().test(settings=clean, policy=POLICY, owner_id=1)
     assert report.ok
     assert report.facts["Account"] == "none (anonymous)"
     assert "Without a login" in report.notes[0]
     jira.strangers = False
-    [refused] = JiraConnector().test(settings=clean, policy=POLICY).problems
+    [refused] = JiraConnector().test(settings=clean, policy=POLICY, owner_id=1).problems
     assert refused.code == "login_refused"
     assert "personal access token" in refused.message
 
@@ -253,7 +253,7 @@ def test_credentials_go_to_jira_alone(tmp_path: Path) -> None:
 
 
 def test_the_egress_policy_holds(jira: Jira) -> None:
-    closed = JiraConnector().test(settings=settings(jira), policy=Policy(private=False))
+    closed = JiraConnector().test(settings=settings(jira), policy=Policy(private=False), owner_id=1)
     [found] = closed.problems
     assert (found.code, found.field) == ("private_refused", "base_url")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ def test_what_a_sync_brings_is_found_and_only_what_changed_is_embedded(
     assert len(endpoint.requests) == asked + 1
     assert found(owner, "recover access")[0] == "b"
     assert search(query=Query(text="passwords", mode="words"), user=owner).hits == []
+    # The model reads the title before each chunk.
+    scripted.write(script, {**pages, "b": "# Login\nRecover access"}, titles={"c": "Fencing"})
+    job = sync(source)
+    assert (job.result["changed"], job.result["embedded"]) == (1, 1)
+    assert "Fencing" in json.dumps(endpoint.requests[-1])
     scripted.write(script, {"a": pages["a"]})
     sync(source)
     assert found(owner, "swordfish recover refunds") == ["a"]

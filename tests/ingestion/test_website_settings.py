@@ -143,6 +143,11 @@ def test_a_login_is_taken_from_the_job_that_kept_it(site, crawl, owner, admin_us
     with pytest.raises(SyncFailed) as caught:
         crawl(auth_job=str(job.pk), owner_id=admin_user.pk)
     assert caught.value.code == "auth_state_unusable"
+    # The test of a connection is let in, and refused, as a sync is.
+    site.pages["/"] = members_only
+    assert "Sign in" not in report(site, auth_job=str(job.pk), owner_id=job.owner_id).summary
+    [problem] = report(site, auth_job=str(job.pk), owner_id=admin_user.pk).problems
+    assert (problem.code, problem.field) == ("auth_state_unusable", "auth_job")
 
 
 SCRIPTED = (
@@ -180,9 +185,11 @@ def test_where_no_browser_is_the_page_says_so(site, crawl):
     assert any("read without them" in line for line in synced.log)
 
 
-def report(site: ScriptedSite, policy: Policy = OPEN, **settings: object) -> object:
+def report(
+    site: ScriptedSite, policy: Policy = OPEN, owner_id: int = 0, **settings: object
+) -> object:
     given = cleaned(**{"url": f"{site.url}/", **settings})
-    return WebsiteConnector().test(settings=given, policy=policy)
+    return WebsiteConnector().test(settings=given, policy=policy, owner_id=owner_id)
 
 
 def test_a_connection_that_works_says_what_is_there(site):

@@ -1,9 +1,9 @@
 """Hints: they arrive soon, by whatever carries them, and missing one costs latency only."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from django.contrib.auth.models import User
@@ -21,17 +21,20 @@ def submit(owner: User) -> None:
     services.submit(kind="test.noop", options={}, by=owner)
 
 
-def elsewhere(work: Callable[[], None], *, after_s: float) -> threading.Thread:
+def elsewhere(work: Callable[[], None], *, after_s: float) -> Future[None]:
     """Do `work` in another thread, with a connection of its own."""
 
     def run() -> None:
         time.sleep(after_s)
-        work()
-        connections.close_all()
+        try:
+            work()
+        finally:
+            connections.close_all()
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
+    pool = ThreadPoolExecutor(max_workers=1)
+    done = pool.submit(run)
+    pool.shutdown(wait=False)
+    return done
 
 
 @pytest.fixture(params=["database", "redis"])
@@ -53,9 +56,10 @@ def drained(listener: wake.Listener) -> wake.Listener:
 def test_a_listener_hears_a_commit(carrier: str, owner: User) -> None:
     listener = drained(wake.listen(wake.QUEUE))
     assert listener.wait(0.05) is False
-    thread = elsewhere(lambda: submit(owner), after_s=0.1)
-    assert listener.wait(PATIENCE_S) is True
-    thread.join()
+    sent = elsewhere(lambda: submit(owner), after_s=0.1)
+    heard = listener.wait(PATIENCE_S)
+    sent.result()
+    assert heard is True
     listener.close()
 
 
@@ -63,9 +67,9 @@ async def _hears(owner: User) -> bool:
     listener = wake.listen_async(wake.EVENTS)
     while await listener.wait(0.1):
         pass
-    thread = elsewhere(lambda: submit(owner), after_s=0.1)
+    sent = elsewhere(lambda: submit(owner), after_s=0.1)
     heard = await listener.wait(PATIENCE_S)
-    thread.join()
+    sent.result()
     await listener.close()
     return heard
 
@@ -78,7 +82,7 @@ def silent(owner: User) -> None:
     """Submit a job whose sender just gave a hint, and therefore gives none now."""
     for channel in (wake.QUEUE, wake.EVENTS):
         wake._sent_at[channel] = time.monotonic() + 60
-    elsewhere(lambda: submit(owner), after_s=0).join()
+    elsewhere(lambda: submit(owner), after_s=0).result()
     wake._sent_at.clear()
 
 
@@ -113,7 +117,7 @@ def test_nothing_is_heard_of_what_was_rolled_back(carrier: str, owner: User) -> 
             submit(owner)
             transaction.set_rollback(True)
 
-    elsewhere(undone, after_s=0).join()
+    elsewhere(undone, after_s=0).result()
     assert listener.wait(0.2) is False
     listener.close()
 
@@ -127,7 +131,7 @@ def test_a_burst_is_one_hint_and_an_echo(database: str, owner: User) -> None:
         for _ in range(5):
             wake.notify(wake.QUEUE)
 
-    elsewhere(burst, after_s=0).join()
+    elsewhere(burst, after_s=0).result()
     heard = sum(listener.wait(0.1) for _ in range(6))
     assert heard == 2
     listener.close()
@@ -145,9 +149,10 @@ def test_a_lost_connection_is_made_again(database: str, owner: User) -> None:
         cursor.execute("SELECT pg_terminate_backend(%s)", [listener._connection.info.backend_pid])
     assert listener.wait(0.2) is True  # lost: whatever came meanwhile has to be looked for
     drained(listener)
-    thread = elsewhere(lambda: submit(owner), after_s=0.05)
-    assert listener.wait(PATIENCE_S) is True
-    thread.join()
+    sent = elsewhere(lambda: submit(owner), after_s=0.05)
+    heard = listener.wait(PATIENCE_S)
+    sent.result()
+    assert heard is True
     listener.close()
 
 
