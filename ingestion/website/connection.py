@@ -51,9 +51,7 @@ def site_browser(
     )
 
 
-def try_site(
-    *, plan: Plan, settings: Mapping[str, Any], policy: Policy, owner_id: int
-) -> Report:
+def try_site(*, plan: Plan, settings: Mapping[str, Any], policy: Policy, owner_id: int) -> Report:
     """Whether a sync could begin, and what it would find on the start page."""
     notes: list[str] = []
     field = "auth_job" if settings.get("auth_job") else "auth_state"

@@ -88,9 +88,7 @@ class WebsiteConnector:
 
     def test(self, *, settings: Mapping[str, Any], policy: Policy, owner_id: int) -> Report:
         """Fetch robots.txt and the start page, as a sync would; with a browser where that needs one."""
-        return try_site(
-            plan=Plan.of(settings), settings=settings, policy=policy, owner_id=owner_id
-        )
+        return try_site(plan=Plan.of(settings), settings=settings, policy=policy, owner_id=owner_id)
 
 
 def _digest(text: str) -> str:
