@@ -7,11 +7,13 @@ from uuid import UUID
 
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from ingestion import refusals
 from ingestion.models import Source, SourceDocument, SourceQuerySet
 from jobs.api.base import ApiView
 from jobs.api.problem import Problem
+from jobs.models import Job
 
 _NO_SOURCE = "There is no such source, or it is not yours."
 _NO_DOCUMENT = "There is no such document of a source, or it is not yours."
@@ -67,3 +69,9 @@ def document_of(request: Request, document_id: str) -> SourceDocument:
     if document is None:
         raise NotFound(_NO_DOCUMENT)
     return document
+
+
+def accepted(job: Job, source: Source | None = None, **more: Any) -> Response:
+    """202 with the job that does it, and where to follow that."""
+    body = {"jobId": str(job.pk), **({"sourceId": str(source.pk)} if source else {}), **more}
+    return Response(body, status=202, headers={"Location": f"/api/jobs/{job.pk}"})

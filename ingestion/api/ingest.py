@@ -18,9 +18,8 @@ from documents.api.base import as_problems
 from documents.api.receiving import ReceivedFile, into_drafts, received
 from documents.models import Document
 from ingestion import sources
-from ingestion.api.base import SourceView
+from ingestion.api.base import SourceView, accepted
 from ingestion.api.shapes import IngestDocuments, IngestedFiles, IngestFiles, JobAnswer
-from ingestion.api.views import accepted
 from ingestion.models import SourceKind
 from ingestion.stored import add
 from jobs.api.base import cleaned, user_of
