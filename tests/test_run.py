@@ -126,7 +126,7 @@ def test_a_first_start_prints_the_way_in_and_ctrl_c_leaves_nothing(
 def test_the_admins_password_can_be_given_and_is_not_printed(
     start: Callable[..., Running], tmp_path: Path
 ) -> None:
-    given = start(data=tmp_path / "home", ADMIN_PASSWORD="correct horse battery")
+    given = start(data=tmp_path / "home", ADMIN_PASSWORD="correct horse battery", EMBEDDINGS="off")
     assert "correct horse battery" not in given.wait_until_served()
     with httpx.Client(base_url=given.url, trust_env=False) as client:
         answer = client.post(
@@ -141,7 +141,7 @@ def test_a_taken_port_is_said_and_ends_the_start(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        second = start(data=tmp_path / "home", PORT=str(port))
+        second = start(data=tmp_path / "home", PORT=str(port), EMBEDDINGS="off")
         assert second.process.wait(timeout=START_S) != 0
     assert str(port) in second.printed()
     assert "Traceback" not in second.printed()

@@ -285,3 +285,33 @@ def test_a_video_plays_on_a_page_and_in_its_own_tab(page: Page, owner: User) -> 
     page.wait_for_function(PLAYS)
     page.goto(f"/api/jobs/{job.pk}/artifacts/{lines.path}")
     expect(page.locator("body")).to_have_text('{"a": 1}')
+
+
+def test_swagger_and_the_browsable_api_work_without_the_internet(
+    page: Page, web: Web, owner: User
+) -> None:
+    asked: list[str] = []
+    refused: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on(
+        "console",
+        lambda said: refused.append(said.text) if "Content Security" in said.text else None,
+    )
+    page.on("pageerror", lambda error: refused.append(error.message))
+    page.goto("/api/docs/#/jobs/jobs_list")
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    expect(page.locator(".live-responses-table .response .response-col_status")).to_contain_text(
+        "200"
+    )
+
+    page.goto("/api/jobs")
+    form = page.locator("form").filter(has=page.locator('[name="kind"]')).first
+    form.locator('[name="kind"]').select_option("test.noop")
+    form.locator('[name="name"]').fill("From the browsable API")
+    form.get_by_role("button", name="POST").click()
+    expect(page.locator(".response-info")).to_contain_text("HTTP 202")
+    assert Job.objects.filter(name="From the browsable API", kind="test.noop").count() == 1
+
+    assert [url for url in asked if not url.startswith((web.url, "data:", "blob:"))] == []
+    assert refused == []

@@ -1,9 +1,11 @@
 """Hints: they arrive soon, by whatever carries them, and missing one costs latency only."""
 
 import asyncio
+import contextvars
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -63,6 +65,15 @@ def test_a_listener_hears_a_commit(carrier: str, owner: User) -> None:
     listener.close()
 
 
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run `work` in an event loop and a context of its own.
+
+    A context keeps database connections for loops: a browser test before this one, whose loop runs on
+    the tests' own thread, leaves one to its own database in it.
+    """
+    return contextvars.Context().run(asyncio.run, work)
+
+
 async def _hears(owner: User) -> bool:
     listener = wake.listen_async(wake.EVENTS)
     while await listener.wait(0.1):
@@ -75,7 +86,7 @@ async def _hears(owner: User) -> bool:
 
 
 def test_an_event_loop_hears_a_commit(carrier: str, owner: User) -> None:
-    assert asyncio.run(_hears(owner)) is True
+    assert run(_hears(owner)) is True
 
 
 def silent(owner: User) -> None:
@@ -106,7 +117,7 @@ def test_an_event_loop_that_joins_just_after_a_hint_misses_nothing(
         assert await listener.wait(PATIENCE_S) is True
         await listener.close()
 
-    asyncio.run(joins())
+    run(joins())
 
 
 def test_nothing_is_heard_of_what_was_rolled_back(carrier: str, owner: User) -> None:

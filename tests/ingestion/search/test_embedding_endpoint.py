@@ -170,7 +170,7 @@ def test_a_bad_answer_is_asked_for_again_and_never_used(
 
 def test_a_cut_answer_is_asked_for_again(server: EmbeddingsServer) -> None:
     server.script = [_cut]
-    assert endpoint(server).embed(["a"]).shape == (1, 24)
+    assert endpoint(server, timeout_s=1).embed(["a"]).shape == (1, 24)
     assert len(server.requests) == 2
 
 
