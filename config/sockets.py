@@ -112,7 +112,8 @@ class PacedSend:
 
         async def paced(message: MutableMapping[str, Any]) -> None:
             if framed and message["type"] == EXTENSION:
-                _write_frames(protocol, message["bytes"])
+                if _write_frames(protocol, message["bytes"]):
+                    return
             else:
                 await send(message)
             while _unsent_bytes(transport) > self.LIMIT:
@@ -121,26 +122,30 @@ class PacedSend:
         return await self.inner(scope, receive, paced)
 
 
-def _write_frames(protocol: Any, frames: bytes) -> None:
+def _write_frames(protocol: Any, frames: bytes) -> bool:
     """What autobahn's `sendPreparedMessage` does, for several at once; nothing once it is closing.
+
+    True: everything has left.
 
     Into an idle connection the bytes go at once: Twisted's own `write` asks the event loop twice
     (writable? no more), which cost as much as all the rest. (Daphne offers no compression, so
     a frame is the same for every client.)
     """
     if protocol.state != protocol.STATE_OPEN:
-        return
+        return False
     transport = protocol.transport
     if protocol.send_queue:
         protocol.sendData(frames)
-        return
+        return False
     if _unsent_bytes(transport) == 0 and not transport._tempDataBuffer and not transport.TLS:
         written = transport.writeSomeData(frames)
         # Anything but a count is a connection that broke; `write` notices and says so to Daphne.
         if isinstance(written, int) and written >= 0:
+            if written == len(frames):
+                return True
             frames = frames[written:]
-    if frames:
-        transport.write(frames)
+    transport.write(frames)
+    return False
 
 
 def _unsent_bytes(transport: Any) -> int:

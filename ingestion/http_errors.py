@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpcore
+import aiohttp
 import httpx
 
 from jobs.egress import EgressRefused, NameNotFound
@@ -115,26 +115,27 @@ def explained(url: str) -> Iterator[None]:
         raise FetchFailed(error.code, error.message) from error
     except NameNotFound as error:
         raise FetchFailed("name_not_found", str(error), retryable=True) from error
-    except httpx.InvalidURL as error:
+    except (httpx.InvalidURL, aiohttp.InvalidURL) as error:
         raise FetchFailed("url_invalid", f"This is not an address: {error}.") from error
-    except (httpcore.TimeoutException, httpx.TimeoutException, TimeoutError) as error:
-        connecting = isinstance(error, httpcore.ConnectTimeout)
+    except TimeoutError as error:
+        connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
         what = "could not be connected to" if connecting else "sent nothing"
         message = f"{host} {what} within the time allowed."
         raise FetchFailed("timed_out", message, retryable=True) from error
-    except (httpcore.ConnectError, httpx.ConnectError) as error:
-        raise _not_connected(host, error) from error
-    except (httpcore.NetworkError, httpcore.ProtocolError, httpx.TransportError) as error:
+    except aiohttp.ClientConnectorError as error:
+        raise _not_connected(host, error.os_error) from error
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise _not_connected(host, error.certificate_error) from error
+    except (aiohttp.ClientError, OSError) as error:
+        said = getattr(error, "message", "") or str(error) or type(error).__name__
         raise FetchFailed(
             "connection_broken",
-            f"{host} ended the connection in the middle, or does not speak HTTP: {error}.",
+            f"{host} ended the connection in the middle, or does not speak HTTP: {said}.",
             retryable=True,
         ) from error
 
 
-def _not_connected(host: str, error: Exception) -> FetchFailed:
-    # The pool raises `from None`: what was wrong is left in the arguments.
-    cause = next((each for each in error.args if isinstance(each, BaseException)), error)
+def _not_connected(host: str, cause: Exception) -> FetchFailed:
     if isinstance(cause, ssl.SSLCertVerificationError):
         default = (
             "certificate_refused",
@@ -147,7 +148,6 @@ def _not_connected(host: str, error: Exception) -> FetchFailed:
         return FetchFailed(
             "tls_failed", f"No encrypted connection to {host} can be agreed on: {reason}."
         )
-    inner = cause.__cause__ if isinstance(cause.__cause__, OSError) else cause
-    number = getattr(inner, "errno", None)
-    reason = os.strerror(number).lower() if number and number > 0 else str(inner)
+    number = getattr(cause, "errno", None)
+    reason = os.strerror(number).lower() if number and number > 0 else str(cause)
     return FetchFailed("cannot_connect", f"{host} can not be reached: {reason}.", retryable=True)

@@ -11,7 +11,16 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any
 
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models import (
+    BooleanField,
+    Case,
+    ExpressionWrapper,
+    IntegerField,
+    Q,
+    QuerySet,
+    When,
+)
+from django.db.models.lookups import Exact
 from django.db.models.sql.where import AND
 
 # The name under which a queryset has the id that the driving table gives: equal to the row's own.
@@ -23,6 +32,11 @@ WALKED = "walked"
 WALKED_CAP = 1_000
 # As many rows are sorted where no index has the order.
 SORTED = 10_000
+# What lets an index in, of all rows that a list in this order has.
+BOUNDS = {
+    "priority": Q(priority__gte=-(2**31)),
+    "finished_at": Q(finished_at__isnull=False),
+}
 
 
 class InSight(ExpressionWrapper):  # type: ignore[type-arg]  # not generic at run time
@@ -38,22 +52,51 @@ def halves(rows: QuerySet[Any]) -> list[QuerySet[Any]]:
 
     `rows` is not sliced.
     """
+    if CHOSEN in rows.query.annotations or (owner_id := _narrowed_to(rows)) is None:
+        return [rows]
+    return [
+        _unnarrowed(rows).filter(owner_id=owner_id),
+        _unnarrowed(rows).filter(shared=True).exclude(owner_id=owner_id),
+    ]
+
+
+def unindexed(condition: Q) -> Exact:
+    """The same condition, for rows that another index finds: none is chosen because of it."""
+    return Exact(Case(When(condition, then=1), default=0, output_field=IntegerField()), 1)
+
+
+def walked_past(rows: QuerySet[Any], column: str) -> QuerySet[Any]:
+    """The same rows, for the order of a priority or end that an index has: it is walked.
+
+    Left to itself, SQLite gathers all that is mine and all that is shared, and sorts it; and without
+    a bound on the column it sorts everything.
+    """
+    if (bound := BOUNDS.get(column)) is not None:
+        rows = rows.filter(bound)
+    owner_id = _narrowed_to(rows)
+    if owner_id is None:
+        return rows
+    return _unnarrowed(rows).filter(unindexed(Q(owner_id=owner_id) | Q(shared=True)))
+
+
+def _narrowed_to(rows: QuerySet[Any]) -> Any:
+    """Whose sight `rows` is narrowed to; None: nobody's."""
     where = rows.query.where
-    if CHOSEN in rows.query.annotations:
-        return [rows]
     if where.connector != AND or where.negated:
-        return [rows]
-    for place, condition in enumerate(where.children):
-        sight = getattr(condition, "lhs", None)
-        if isinstance(sight, InSight):
-            mine, shared = rows.all(), rows.all()
-            for half in (mine, shared):
-                del half.query.where.children[place]
-            return [
-                mine.filter(owner_id=sight.owner_id),
-                shared.filter(shared=True).exclude(owner_id=sight.owner_id),
-            ]
-    return [rows]
+        return None
+    conditions: list[Any] = where.children
+    return next((each.lhs.owner_id for each in conditions if _is_sight(each)), None)
+
+
+def _unnarrowed(rows: QuerySet[Any]) -> QuerySet[Any]:
+    every = rows.all()
+    children: list[Any] = every.query.where.children
+    children[:] = [each for each in children if not _is_sight(each)]
+    return every
+
+
+def _is_sight(condition: Any) -> bool:
+    return isinstance(getattr(condition, "lhs", None), InSight)
 
 
 def id_of(rows: QuerySet[Any]) -> str:
@@ -83,7 +126,8 @@ def first_rows(rows: QuerySet[Any], columns: list[str], limit: int) -> list[Any]
     by_id = columns in (["id"], ["-id"])
     order = [columns[0].replace("id", id_of(rows))] if by_id else columns
     # In another order: the index that has it leads to many of many rows soon, and to few never.
-    parts = halves(rows) if by_id or count_up_to(rows, SORTED) < SORTED else [rows]
+    sortable = by_id or count_up_to(rows, SORTED) < SORTED
+    parts = halves(rows) if sortable else [walked_past(rows, columns[0].removeprefix("-"))]
     found = [row for half in parts for row in half.order_by(*order)[:limit]]
     if len(parts) > 1:
         key = attrgetter(*(column.removeprefix("-") for column in columns))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
@@ -42,8 +42,7 @@ class CursorAhead(Problem):
         )
 
 
-@dataclass(frozen=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One event for one subscriber; `cursor` is where to resume after it."""
 
     line: Line
@@ -163,8 +162,8 @@ async def deliveries(selection: Selection) -> AsyncIterator[list[Delivery]]:
         batches = _of_table(reader, selection)
     checked_at = time.monotonic()
     async for batch in batches:
-        if time.monotonic() - checked_at > RECHECK_S:
-            checked_at = time.monotonic()
+        if (now := time.monotonic()) - checked_at > RECHECK_S:
+            checked_at = now
             if not await reader.read(_still_allowed, selection):
                 raise AccessEnded(AccessEnded.__doc__)
         yield batch
@@ -199,8 +198,9 @@ async def _of_jobs(
                 for line in lines:
                     moved = True
                     cursors[job_id] = line.seq
-                    if selection.wants(line):
-                        batch.append(Delivery(line, _cursor(cursors)))
+                    if not selection.types or line.type in selection.types:
+                        cursor = str(line.seq) if len(cursors) == 1 else _cursor(cursors)
+                        batch.append(Delivery(line, cursor))
             # Also where all that came was not wanted: the right to see is looked at between two.
             if batch or time.monotonic() - said_at > HEARTBEAT_S:
                 said_at = time.monotonic()
@@ -218,8 +218,6 @@ async def _of_jobs(
 
 
 def _cursor(cursors: dict[UUID, int]) -> str:
-    if len(cursors) == 1:
-        return str(next(iter(cursors.values())))
     return ",".join(f"{job_id}:{seq}" for job_id, seq in cursors.items())
 
 

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 POLL_S = 0.5
 # Between two reads: commits that come within it are read together.
 BREATH_S = 0.005
+# How often it is looked for who heard nothing for too long.
+TICK_S = 0.25
 WINDOW_LINES = 1_000
 WINDOW_CHARS = 1_000_000
 
@@ -66,12 +68,13 @@ class Bell:
     """Says to one reader that there is news.
 
     An `asyncio.Event` under `wait_for` makes a task for each wait: with 500 readers that was a fifth
-    of what an event cost.
+    of what an event cost, and a timer for each wait another fifth. So the hub looks at all clocks.
     """
 
     def __init__(self) -> None:
         self._rung = False
         self._waiting: asyncio.Future[bool] | None = None
+        self._until = 0.0
 
     def ring(self) -> None:
         self._rung = True
@@ -82,22 +85,21 @@ class Bell:
         self._rung = False
 
     async def heard(self, timeout_s: float) -> bool:
-        """Wait until it rings; False after `timeout_s` of silence."""
+        """Wait until it rings; False after `timeout_s` of silence, and up to `TICK_S` more."""
         if self._rung:
             return True
         loop = asyncio.get_running_loop()
+        self._until = loop.time() + timeout_s
         self._waiting = loop.create_future()
-        timer = loop.call_later(timeout_s, _give_up, self._waiting)
         try:
             return await self._waiting
         finally:
-            timer.cancel()
             self._waiting = None
 
-
-def _give_up(waiting: asyncio.Future[bool]) -> None:
-    if not waiting.done():
-        waiting.set_result(False)
+    def look_at_clock(self, now: float) -> None:
+        """End a wait whose time is over at `now`, by the event loop's clock."""
+        if self._waiting is not None and now >= self._until and not self._waiting.done():
+            self._waiting.set_result(False)
 
 
 class WatchedJob:
@@ -125,6 +127,7 @@ class Hub:
         self.table: Table | None = None
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="tail")
         self._running: asyncio.Task[None] | None = None
+        self._ticking = False
 
     async def read(self, function: Callable[..., T], *args: object) -> T:
         """Run a database read on a thread that keeps its connection."""
@@ -176,6 +179,20 @@ class Hub:
     def _start(self) -> None:
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run(), name="tail")
+        if not self._ticking:
+            self._tick()
+
+    def _tick(self) -> None:
+        """Look at every reader's clock, as long as there is one."""
+        bells = [bell for job in self.jobs.values() for bell in job.watchers]
+        bells += self.table.watchers if self.table is not None else ()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for bell in bells:
+            bell.look_at_clock(now)
+        self._ticking = bool(bells)
+        if bells:
+            loop.call_later(TICK_S, self._tick)
 
     async def _run(self) -> None:
         listener = wake.listen_async(wake.EVENTS)

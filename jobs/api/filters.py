@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from rest_framework import serializers
 
 from jobs import search
 from jobs.api.paging import Order, Paging
 from jobs.models import JobQuerySet, Status
+from jobs.sight import unindexed
 
 # How far a job's id, which carries the time it was made, may be from its `created_at`.
 _ID_SLACK = timedelta(hours=1)
@@ -88,12 +90,8 @@ def filtered(
         jobs = jobs.filter(created_at__gte=after, id__gte=_first_id(after - _ID_SLACK))
     if before := given.get("createdBefore"):
         jobs = jobs.filter(created_at__lt=before, id__lt=_first_id(before + _ID_SLACK))
-    column = order_of(given["ordering"]).column
-    if column == "finished_at":
-        jobs = jobs.filter(finished_at__isnull=False)
-    elif column == "priority":
-        # True of all: without a bound SQLite would sort all jobs, although an index has the order.
-        jobs = jobs.filter(priority__gte=-(2**31))
+    if order_of(given["ordering"]).column == "finished_at":
+        jobs = jobs.filter(unindexed(Q(finished_at__isnull=False)))
     if words := given.get("q"):
         return search.matching(jobs, words, by=by)
     return search.Matches(jobs)
