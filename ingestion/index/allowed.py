@@ -63,25 +63,34 @@ class Allowed:
         kept = set(rows.values_list("pk", flat=True))
         return np.asarray([n for n in ids.tolist() if n in kept], dtype=np.int64)
 
+    def at_hand(self) -> bool:
+        """Whether `ids` needs not be read."""
+        return self._all is not None or self._known() is not None
+
     def ids(self) -> Ids:
         """All of them, ascending. Kept for the next question as long as nothing changes."""
-        if self._all is not None:
-            return self._all
-        token = mark.token()
-        key = (token, tuple(self.source_ids), self._filters)
+        if self._all is None and (known := self._known()) is not None:
+            self._all = known
+        if self._all is None:
+            key = self._key()
+            self._all = self._read()
+            if key[0] is not None:
+                with _kept_lock:
+                    _kept[key] = self._all
+                    while len(_kept) > _KEPT:
+                        _kept.popitem(last=False)
+        return self._all
+
+    def _key(self) -> tuple[Any, ...]:
+        return mark.token(), tuple(self.source_ids), self._filters
+
+    def _known(self) -> Ids | None:
+        key = self._key()
         with _kept_lock:
-            if token is not None and key in _kept:
-                _kept.move_to_end(key)
-                self._all = _kept[key]
-                return self._all
-        found = self._read()
-        if token is not None:
-            with _kept_lock:
-                _kept[key] = found
-                while len(_kept) > _KEPT:
-                    _kept.popitem(last=False)
-        self._all = found
-        return found
+            if key[0] is None or key not in _kept:
+                return None
+            _kept.move_to_end(key)
+            return _kept[key]
 
     def _read(self) -> Ids:
         try:

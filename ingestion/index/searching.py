@@ -26,7 +26,7 @@ Scores = NDArray[np.float32]
 DEPTH = 150
 RRF_K = 60
 # With a filter, so many of each list are tried before all that is allowed is looked up.
-TRIED = 400
+TRIED, MOST_TRIED = 400, 1_000
 # Of a phrase's candidates, the best are read to see whether they have it.
 PHRASE_READ = 2_000
 _PHRASE_BATCH = 200
@@ -64,6 +64,15 @@ class Results:
     # Not all that has a phrase's words could be read: something may be missing.
     limited: bool = False
     model: EmbeddingModel | None = None
+
+
+# What results show; the rest is settings and notes of syncs.
+_SHOWN = (
+    *("id", "text", "heading_path", "page", "anchor", "start", "end", "position"),
+    *("document__id", "document__kind", "document__key", "document__title", "document__url"),
+    *("document__labels", "document__changed_at", "document__stored_id", "document__source_id"),
+    *("source__id", "source__kind", "source__name"),
+)
 
 
 @dataclass
@@ -184,11 +193,16 @@ def forget_questions() -> None:
 def _best_words(found: words.Found, allowed: Allowed, depth: int) -> tuple[Ids, Scores]:
     if allowed.everything:
         return found.best(depth)
-    ids, scores = found.best(max(TRIED, depth))
-    kept = allowed.those_of(ids)
-    if len(kept) >= depth or len(ids) < max(TRIED, depth):
+    among = allowed.ids() if allowed.at_hand() else None
+    share = len(among) / max(len(found.scores), 1) if among is not None else 1.0
+    # Mostly enough of the best of all are allowed, which need not all be read for that.
+    tried = max(TRIED, depth, int(1.5 * depth / max(share, 0.01)))
+    if tried <= MOST_TRIED:
+        ids, scores = found.best(tried)
+        kept = allowed.those_of(ids) if among is None else among
         where = np.isin(ids, kept)
-        return ids[where], scores[where]
+        if where.sum() >= depth or len(ids) < tried:
+            return ids[where], scores[where]
     return found.best(depth, among=allowed.ids())
 
 
@@ -297,6 +311,7 @@ def _page(
         row.pk: row
         for row in Chunk.objects.filter(pk__in=[pk for pk, _ in shown])
         .select_related("document", "source")
+        .only(*_SHOWN)
         .order_by()
     }
     by_words, by_meaning = _ranks(lists.words), _ranks(lists.meaning)

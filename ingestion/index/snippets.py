@@ -16,27 +16,31 @@ def highlights(text: str, terms: Collection[str]) -> list[Span]:
     """Where `text` has words of the question; ascending, without overlaps."""
     wanted = frozenset(terms)
     spans: list[Span] = []
-    for word in _candidates(text, wanted):
-        if word.term not in wanted:
-            continue
-        if spans and word.start < spans[-1][1]:
-            spans[-1] = (spans[-1][0], max(spans[-1][1], word.end))
+    for start, end in _marked(text, wanted):
+        if spans and start < spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], end))
         else:
-            spans.append((word.start, word.end))
+            spans.append((start, end))
     return spans
 
 
-def _candidates(text: str, wanted: frozenset[str]) -> Iterator[analysis.Word]:
-    """The words of `text` that may be wanted; of plain text those that begin as a wanted one does."""
+def _marked(text: str, wanted: frozenset[str]) -> Iterator[Span]:
+    """The wanted words of `text`; of plain text only those are analysed that begin as one does."""
     if not text.isascii():
-        yield from analysis.words(text)
+        yield from ((word.start, word.end) for word in analysis.words(text) if word.term in wanted)
         return
     if (pattern := _beginnings(wanted)) is None:
         return
     for match in pattern.finditer(text):
-        for word in analysis.words(match.group()):
-            start, end = match.start() + word.start, match.start() + word.end
-            yield analysis.Word(word.term, start, end, word.compound)
+        for term, start, end, _ in _analysed(match.group()):
+            if term in wanted:
+                yield match.start() + start, match.start() + end
+
+
+@lru_cache(maxsize=50_000)
+def _analysed(word: str) -> tuple[analysis.Word, ...]:
+    # Texts use the same words again and again.
+    return tuple(analysis.words(word))
 
 
 @lru_cache(maxsize=64)
@@ -56,11 +60,21 @@ def window(text: str, spans: Iterable[Span], most: int = SNIPPET_CHARS) -> Span:
         return 0, len(text)
     marked = [(start, end, text[start:end].casefold()) for start, end in spans]
     best, at = (0, 0), 0
-    for start, _, _ in marked:
-        inside = [each for each in marked if start <= each[0] and each[1] <= start + most - 40]
-        score = (len({word for _, _, word in inside}), len(inside))
+    # Marked words ascend: those from `first` to before `last` lie in the part that begins at the first.
+    inside: dict[str, int] = {}
+    last = 0
+    for first, (start, _, word) in enumerate(marked):
+        last = max(last, first)
+        while last < len(marked) and marked[last][1] <= start + most - 40:
+            inside[marked[last][2]] = inside.get(marked[last][2], 0) + 1
+            last += 1
+        score = (len(inside), last - first)
         if score > best:
             best, at = score, start
+        if last > first:
+            inside[word] -= 1
+            if not inside[word]:
+                del inside[word]
     low = _word_start(text, max(0, min(at - 40, len(text) - most)))
     return low, _word_end(text, min(len(text), low + most))
 
