@@ -8,7 +8,7 @@ from django.db import connection
 
 
 def token() -> Any:
-    """Equal tokens: neither chunks, nor vectors, nor what searches filter by have changed.
+    """Equal tokens: neither chunks, postings, vectors, nor what searches filter by have changed.
 
     None: the caller's transaction may undo what it reads; nothing of it may be kept.
     """
@@ -24,6 +24,14 @@ def token() -> Any:
             cursor.execute("SELECT token FROM ingestion_indexmark")
         row = cursor.fetchone()
     return (str(connection.settings_dict["NAME"]), str(connection.settings_dict["HOST"]), *row)
+
+
+def change(connection: Any, cursor: Any) -> None:
+    """Make the token another one: the postings change, which no trigger watches."""
+    if connection.vendor == "postgresql":
+        cursor.execute("INSERT INTO ingestion_indexmark DEFAULT VALUES")
+    else:
+        cursor.execute("UPDATE ingestion_indexmark SET token = randomblob(12)")
 
 
 def prune() -> None:

@@ -19,7 +19,7 @@ from django.db import transaction
 from numpy.typing import NDArray
 
 from ingestion.chunking import begins_with
-from ingestion.index import analysis, tables
+from ingestion.index import analysis, mark, tables
 
 # Chunks in a block: 256 while it grows, 4,096 when it is complete. A block's number is that of its
 # first chunk, doubled, and 1 for a small one.
@@ -66,6 +66,7 @@ def renew(connection: Any) -> None:
             f"SELECT id, {tables.CAME} FROM ingestion_chunk ORDER BY id"
         )
         cursor.execute("INSERT INTO ingestion_indexversion VALUES (%s)", [tables.version()])
+        mark.change(connection, cursor)
 
 
 def pending(*, at_most: int = 1_000_000) -> int:
@@ -105,6 +106,7 @@ def _settle_some(connection: Any) -> int:
                 _remove(cursor, was_there)
         _add(connection, cursor, _bags(cursor, sorted({chunk for _, chunk, _ in rows})))
         _merge(connection, cursor)
+        mark.change(connection, cursor)
         return len(rows)
 
 
