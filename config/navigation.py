@@ -81,8 +81,13 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     return [
         {
             "title": title,
+            # What the theme's templates look for: what is missing takes long to be found missing.
+            **dict.fromkeys(("collapsible", "separator", "badge")),
             "items": [
-                {"title": page.title, "icon": page.icon, "link": page.link}
+                {
+                    **{"title": page.title, "icon": page.icon, "link": page.link},
+                    **dict.fromkeys(("badge", "link_callback")),
+                }
                 for page in pages
                 if _may_use(page, request)
             ],
