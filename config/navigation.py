@@ -85,7 +85,9 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             **dict.fromkeys(("collapsible", "separator", "badge")),
             "items": [
                 {
-                    **{"title": page.title, "icon": page.icon, "link": page.link},
+                    "title": page.title,
+                    "icon": page.icon,
+                    "link": page.link,
                     **dict.fromkeys(("badge", "link_callback")),
                 }
                 for page in pages
