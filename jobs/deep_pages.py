@@ -13,6 +13,8 @@ from jobs.sight import WALKED, WALKED_CAP, count_up_to, halves, id_of, newest_id
 
 # Counting stops here: a list of a million rows opens as fast as one of ten.
 CAP = 10_000
+# From here on counting all rows costs less than passing over so many.
+FAR = 200_000
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
@@ -73,10 +75,20 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
         elif not deep:
             return super().page(number)
         else:
-            ids = list(self._rows.values_list("pk", flat=True)[first:last])
+            ids = self._deep_ids(first, last)
         if deep and not ids:
             raise EmptyPage(f"There are fewer than {first:,} rows.")
         return Page(self._rows.filter(pk__in=ids), number, self)
+
+    def _deep_ids(self, first: int, last: int) -> list[Any]:
+        """The ids of `rows[first:last]`, found from the end that is nearer."""
+        ids = self._rows.values_list("pk", flat=True)
+        if self._by_newest and first >= FAR:
+            # What is added meanwhile is at the other end: from here it changes nothing.
+            total = self._rows.count()
+            if first > total // 2:
+                return list(ids.reverse()[max(total - last, 0) : max(total - first, 0)])
+        return list(ids[first:last])
 
     @property
     def _by_newest(self) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any
 
+from django.db import connection
 from django.db.models import (
     BooleanField,
     Case,
@@ -29,7 +30,7 @@ DRIVING_ID = "driving_id"
 CHOSEN = "chosen_ids"
 # The mark of a queryset whose rows are met by walking past others: counted only so far.
 WALKED = "walked"
-WALKED_CAP = 1_000
+WALKED_CAP = 100
 # As many rows are sorted where no index has the order.
 SORTED = 10_000
 # What lets an index in, of all rows that a list in this order has.
@@ -60,8 +61,14 @@ def halves(rows: QuerySet[Any]) -> list[QuerySet[Any]]:
     ]
 
 
-def unindexed(condition: Q) -> Exact:
-    """The same condition, for rows that another index finds: none is chosen because of it."""
+def unindexed(condition: Q) -> Exact | Q:
+    """The same condition, for rows that another index finds: none is chosen because of it.
+
+    For SQLite, which knows little of how many rows a condition leaves. PostgreSQL's planner knows,
+    and would know nothing of a CASE.
+    """
+    if connection.vendor == "postgresql":
+        return condition
     return Exact(Case(When(condition, then=1), default=0, output_field=IntegerField()), 1)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import psycopg
 from django.db import connection, transaction
 from numpy.typing import NDArray
 
@@ -77,6 +78,25 @@ def nearest(
             [asked, *params, asked, n],
         )
         return _arrays(cursor.fetchall())
+
+
+def rows_after(model_id: int, after: int, n: int) -> list[tuple[int, int, bytes]]:
+    """The next rows behind the id `after`: id, chunk and vector (float16, as this machine has it)."""
+    connection.ensure_connection()
+    # In the binary format (https://github.com/pgvector/pgvector, halfvec_send): two numbers of 16
+    # bits, then the halves, all big-endian. As text they would take twenty times as long to read.
+    with psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(
+            "SELECT id, chunk_id, vector FROM ingestion_chunkvector "
+            "WHERE model_id = %s AND id > %s ORDER BY id LIMIT %s",
+            [model_id, after, n],
+            prepare=False,
+            binary=True,
+        )
+        return [
+            (pk, chunk, np.frombuffer(sent, dtype=">f2", offset=4).astype("<f2").tobytes())
+            for pk, chunk, sent in cursor.fetchall()
+        ]
 
 
 def all_rows(cursor: Any) -> list[tuple[int, int, Any]]:

@@ -85,7 +85,7 @@ def look(*, user: Any) -> Health:
         wanted=wanted.name if wanted is not None else "",
         behind=filling.behind(),
         keyword_only=searching.keyword_only(),
-        method=vectors.method(),
+        method=vectors.method(model),
         words_bytes=_size("ingestion_posting"),
         vectors_bytes=_size("ingestion_chunkvector"),
         memory_bytes=matrix.memory_bytes(),

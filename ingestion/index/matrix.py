@@ -16,7 +16,7 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
-from ingestion.index import mark
+from ingestion.index import halfvec, mark, tables
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
@@ -165,19 +165,23 @@ def _read(model_id: int, dimension: int, before: Matrix | None) -> Matrix:
 def _rows_after(model_id: int, dimension: int, after: int) -> tuple[Ids, NDArray[np.float16], int]:
     ids: list[int] = []
     parts: list[bytes] = []
-    with connection.cursor() as cursor:
-        while True:
-            cursor.execute(
-                "SELECT id, chunk_id, vector FROM ingestion_chunkvector "
-                f"WHERE model_id = %s AND id > %s ORDER BY id LIMIT {_READ_AT_ONCE}",
-                [model_id, after],
-            )
-            rows = cursor.fetchall()
-            ids += [row[1] for row in rows]
-            parts += [bytes(row[2]) for row in rows]
-            if rows:
-                after = rows[-1][0]
-            if len(rows) < _READ_AT_ONCE:
-                break
+    pgvector = tables.has_pgvector(connection)
+    while True:
+        if pgvector:
+            rows = halfvec.rows_after(model_id, after, _READ_AT_ONCE)
+        else:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT id, chunk_id, vector FROM ingestion_chunkvector "
+                    f"WHERE model_id = %s AND id > %s ORDER BY id LIMIT {_READ_AT_ONCE}",
+                    [model_id, after],
+                )
+                rows = cursor.fetchall()
+        ids += [row[1] for row in rows]
+        parts += [bytes(row[2]) for row in rows]
+        if rows:
+            after = rows[-1][0]
+        if len(rows) < _READ_AT_ONCE:
+            break
     vectors = np.frombuffer(b"".join(parts), dtype="<f2").reshape(-1, dimension)
     return np.asarray(ids, dtype=np.int64), vectors, after

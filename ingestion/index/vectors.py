@@ -1,7 +1,8 @@
 """Vectors of chunks, the same calls on every database.
 
-PostgreSQL with pgvector finds neighbours by a graph, everything else compares with a matrix in the
-memory of the process (`ingestion.index.matrix`); `method` says which.
+Up to `MATRIX_MOST` of them a question is compared with a matrix in the memory of the process
+(`ingestion.index.matrix`), which finds all neighbours, filtered or not, in less time than a graph is
+walked. Beyond, PostgreSQL with pgvector finds them by its graph. `method` says which.
 """
 
 from __future__ import annotations
@@ -22,17 +23,40 @@ METHODS = {
     "hnsw": "pgvector's graph (HNSW), halfvec",
     "matrix": "a matrix in the memory of each process, float16",
 }
+# With 384 dimensions 200 MB in each process that searches.
+MATRIX_MOST = 200_000
 
 
-def method() -> str:
-    return "hnsw" if tables.has_pgvector(connection) else "matrix"
+def method(model: EmbeddingModel | None = None) -> str:
+    """How neighbours (of this model's vectors) are found here."""
+    if not tables.has_pgvector(connection):
+        return "matrix"
+    few = model is not None and MATRIX_MOST > 0 and _at_most(model, MATRIX_MOST)
+    return "matrix" if few else "hnsw"
+
+
+def _at_most(model: EmbeddingModel, most: int) -> bool:
+    with connection.cursor() as cursor:
+        # By the planner's own estimate: counting them would take longer than the search.
+        cursor.execute(
+            "SELECT reltuples FROM pg_class WHERE oid = 'ingestion_chunkvector'::regclass"
+        )
+        estimate = cursor.fetchone()[0]
+        if estimate >= 0:
+            return bool(estimate <= most)
+        cursor.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM ingestion_chunkvector WHERE model_id = %s "
+            f"LIMIT {int(most) + 1}) some",
+            [model.pk],
+        )
+        return bool(cursor.fetchone()[0] <= most)
 
 
 def nearest(
     model: EmbeddingModel, question: Scores, n: int, *, among: Ids | None = None
 ) -> tuple[Ids, Scores]:
     """The `n` chunks (of `among`) most alike, and their cosines, best first."""
-    if method() == "hnsw":
+    if method(model) == "hnsw":
         return halfvec.nearest(model.pk, model.dimension, question, n, among=among)
     return matrix.of(model.pk, model.dimension).nearest(question, n, among=among)
 
@@ -41,7 +65,7 @@ def write(model: EmbeddingModel, chunk_ids: Sequence[int], rows: NDArray[np.floa
     """Keep vectors of chunks; those of chunks that are gone meanwhile are dropped. How many are new."""
     if rows.shape != (len(chunk_ids), model.dimension):
         raise ValueError(f"{rows.shape} vectors for {len(chunk_ids)} chunks of {model}")
-    pgvector = method() == "hnsw"
+    pgvector = tables.has_pgvector(connection)
     half = rows.astype("<f2")
     with connection.cursor() as cursor:
         before = _count(cursor, model.pk, chunk_ids)
@@ -92,7 +116,7 @@ def of(model: EmbeddingModel, chunk_ids: Sequence[int]) -> dict[int, Scores]:
     """The vectors of these chunks, of those that have one."""
     if not chunk_ids:
         return {}
-    text = "::text" if method() == "hnsw" else ""
+    text = "::text" if tables.has_pgvector(connection) else ""
     marks = ",".join(str(int(n)) for n in chunk_ids)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -114,7 +138,7 @@ def forget(chunk_ids: Sequence[int]) -> None:
 
 def drop(model: EmbeddingModel) -> None:
     """Remove all vectors of a model and its graph."""
-    if method() == "hnsw":
+    if tables.has_pgvector(connection):
         halfvec.drop_index(model.pk)
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM ingestion_chunkvector WHERE model_id = %s", [model.pk])
@@ -122,7 +146,7 @@ def drop(model: EmbeddingModel) -> None:
 
 def ready(model: EmbeddingModel) -> None:
     """Whatever makes searching the model's vectors quick, once most of them are there."""
-    if method() == "hnsw":
+    if tables.has_pgvector(connection):
         halfvec.ensure_index(model.pk, model.dimension)
 
 

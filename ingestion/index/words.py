@@ -199,6 +199,12 @@ def _index() -> _Index:
     return index
 
 
+def forget() -> None:
+    """Read everything anew."""
+    global _newest
+    _newest = None
+
+
 def _rows(
     cursor: Any, blocks: Sequence[int], numbers: Sequence[int]
 ) -> dict[int, list[tuple[int, bytes]]]:

@@ -10,10 +10,18 @@ import pytest
 from django.contrib.auth.models import User
 
 from ingestion import connectors, sources
+from ingestion.index import matrix, words
 from ingestion.models import Source
 from tests.ingestion import scripted
 
 MakeSource = Callable[..., Source]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    """A database that was emptied counts its changes from 1 again: what is kept of it is not its."""
+    matrix.forget()
+    words.forget()
 
 
 @pytest.fixture

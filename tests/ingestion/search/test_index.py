@@ -352,7 +352,10 @@ def test_more_like_this(endpoint: EmbeddingsServer, searcher: User, source: Sour
 
 
 def test_neighbours_are_the_exact_ones(
-    endpoint: EmbeddingsServer, searcher: User, source: Source
+    endpoint: EmbeddingsServer,
+    searcher: User,
+    source: Source,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = EmbeddingModel.objects.create(
         name="m", dimension=32, state="active", created_at=datetime.now(UTC)
@@ -386,6 +389,12 @@ def test_neighbours_are_the_exact_ones(
             hits += len(set(near.tolist()) & set(exact.tolist()))
             assert list(cosines) == sorted(cosines, reverse=True)
         assert hits / 400 >= 0.99
+    # In memory, where a graph is not needed yet: the very same, but for float16's rounding.
+    monkeypatch.setattr(vectors, "MATRIX_MOST", 10_000)
+    assert vectors.method(model) == "matrix"
+    for question in rows[:40]:
+        near, _ = vectors.nearest(model, question, 10)
+        assert len({*near.tolist()} & {*ids[np.argsort(-(rows @ question))[:10]].tolist()}) >= 9
     # Deleted ones are neighbours no more, also of what a process keeps in memory.
     question = rows[7]
     assert vectors.nearest(model, question, 1)[0].tolist() == [ids[7]]
