@@ -87,6 +87,7 @@ def catch_up(
         )
     done = fill(now, embedder, check=check, progress=progress)
     vectors.ready(now)
+    mark.prune()
     return Filled(embedded=done, model=now, behind=behind())
 
 

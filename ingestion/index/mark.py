@@ -35,11 +35,11 @@ def change(connection: Any, cursor: Any) -> None:
 
 
 def prune() -> None:
-    """Drop marks that only say that something changed before others."""
+    """Drop marks that only say that something changed before others: each question counts them."""
     if connection.vendor != "postgresql":
         return
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM ingestion_indexmark WHERE id < "
-            "(SELECT coalesce(max(id), 0) - 1000 FROM ingestion_indexmark)"
+            "(SELECT coalesce(max(id), 0) - 200 FROM ingestion_indexmark)"
         )

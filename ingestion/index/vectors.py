@@ -65,23 +65,29 @@ def write(model: EmbeddingModel, chunk_ids: Sequence[int], rows: NDArray[np.floa
     """Keep vectors of chunks; those of chunks that are gone meanwhile are dropped. How many are new."""
     if rows.shape != (len(chunk_ids), model.dimension):
         raise ValueError(f"{rows.shape} vectors for {len(chunk_ids)} chunks of {model}")
-    pgvector = tables.has_pgvector(connection)
     half = rows.astype("<f2")
     with connection.cursor() as cursor:
         before = _count(cursor, model.pk, chunk_ids)
-        cursor.executemany(
-            "INSERT INTO ingestion_chunkvector (chunk_id, model_id, vector) "
-            "SELECT c.id, %s, %s FROM ingestion_chunk c WHERE c.id = %s "
-            "ON CONFLICT (chunk_id, model_id) DO NOTHING"
-            if not pgvector
-            else "INSERT INTO ingestion_chunkvector (chunk_id, model_id, vector) "
-            "SELECT c.id, %s, %s::halfvec FROM ingestion_chunk c WHERE c.id = %s "
-            "ON CONFLICT (chunk_id, model_id) DO NOTHING",
-            [
-                (model.pk, halfvec.literal(row) if pgvector else row.tobytes(), chunk_id)
-                for chunk_id, row in zip(chunk_ids, half, strict=True)
-            ],
-        )
+        if tables.has_pgvector(connection):
+            # One statement: each notes that the index has changed.
+            cursor.execute(
+                "INSERT INTO ingestion_chunkvector (chunk_id, model_id, vector) "
+                "SELECT c.id, %s, t.vector::halfvec "
+                "FROM unnest(%s::bigint[], %s::text[]) AS t(id, vector) "
+                "JOIN ingestion_chunk c ON c.id = t.id "
+                "ON CONFLICT (chunk_id, model_id) DO NOTHING",
+                [model.pk, list(chunk_ids), [halfvec.literal(row) for row in half]],
+            )
+        else:
+            cursor.executemany(
+                "INSERT INTO ingestion_chunkvector (chunk_id, model_id, vector) "
+                "SELECT c.id, %s, %s FROM ingestion_chunk c WHERE c.id = %s "
+                "ON CONFLICT (chunk_id, model_id) DO NOTHING",
+                [
+                    (model.pk, row.tobytes(), chunk_id)
+                    for chunk_id, row in zip(chunk_ids, half, strict=True)
+                ],
+            )
         return _count(cursor, model.pk, chunk_ids) - before
 
 
