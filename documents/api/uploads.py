@@ -115,8 +115,19 @@ def uploaded_dto(added: services.Added) -> dict[str, Any]:
         "fileSize": added.version.size_bytes,
         "mimeType": added.version.media_type,
         "storageProvider": "s3" if storage_is_remote() else "local",
-        "warnings": list(added.warnings),
+        "warnings": [*added.warnings, *_same(added)],
     }
+
+
+def _same(added: services.Added) -> list[str]:
+    """Where the same content is kept already, for whoever wants that one."""
+    if not added.created:
+        return []
+    return [
+        f"The same content is kept as {each.name} already, /api/documents/{each.pk}. With "
+        "onDuplicate=reuse that document is answered, and nothing is kept twice."
+        for each in added.duplicates
+    ]
 
 
 class UploadView(DocumentView):

@@ -34,7 +34,7 @@ class Settings(serializers.Serializer[Any]):
     """Which pages, how many, how often, and how they are read."""
 
     url = serializers.CharField(
-        max_length=1000, help_text="The start page, such as https://docs.example.com/."
+        max_length=1000, label="URL", help_text="The start page, such as https://docs.example.com/."
     )
     max_depth = serializers.IntegerField(
         default=3,
