@@ -4,8 +4,9 @@
 
 The database is built once and kept in the cache folder; delete it to build anew. Each page is asked
 for in this process, through every middleware, by a user who is logged in: the median of the rounds, the
-slowest, and the number of queries, which must be the same at a thousand jobs. The exit code is 1 when
-a page takes longer than the aim, or its queries grow with the rows.
+slowest, and the number of queries, which must be the same at a thousand jobs (but for two that find
+out how to read a long list). The exit code is 1 when a page takes longer than the aim, or its
+queries grow with the rows.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from uuid import UUID
 from bench.installation import ROOT
 
 AIM_MS = 150.0
+# A list of many matches asks first which way to read it; a short one, or one without a next page, does not.
+PROBES = 2
 SMALL = 1_000
 PAGE = 50
 FLOWS = [
@@ -383,7 +386,7 @@ def _report(options: argparse.Namespace, small: dict[str, int]) -> int:
         asked = [_ask(page) for _ in range(options.rounds + 1)][1:]  # the first one warms up
         times = [took_ms for took_ms, _, _ in asked]
         median, count = statistics.median(times), asked[-1][1]
-        grows = count > small[page.name]
+        grows = count > small[page.name] + PROBES
         slow = median > AIM_MS
         if slow or grows:
             missed.append(page.name)
@@ -396,7 +399,7 @@ def _report(options: argparse.Namespace, small: dict[str, int]) -> int:
     print(out.getvalue())
     if missed:
         print(
-            f"Slower than {AIM_MS:.0f} ms, or with more queries than at 1,000 jobs: {', '.join(missed)}"
+            f"Slower than {AIM_MS:.0f} ms, or with over {PROBES} queries more than at 1,000 jobs: {', '.join(missed)}"
         )
     return bool(missed)
 
