@@ -65,7 +65,7 @@ FRAME = """(src) => {
 PLAYS = "() => document.querySelector('video')?.videoWidth > 1"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def static_files(installation: Path) -> None:
     subprocess.run(
         [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"],

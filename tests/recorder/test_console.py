@@ -300,7 +300,7 @@ async def test_lists_files_and_dialogs_are_drawn_by_the_console(
     options = page.locator(".td-live-popup option:not([disabled])")
     await expect(options.first).to_be_visible()
     await options.nth(1).click()
-    await expect(operator.step("Select")).to_be_visible()
+    await expect(operator.step('Select "')).to_be_visible()
     await expect(page.locator(".td-live-popup")).to_have_count(0)
 
     chooser = await middle(browser, sites.page("upload"), "input[type=file] >> nth=0")
