@@ -50,7 +50,11 @@ def text_of(system: str, path: Path) -> tuple[str, int]:
 
         read = readers.read(
             readers.Source(
-                path=path, name=path.name, media_type=media.PDF, find_tables=system != "ours"
+                path=path,
+                name=path.name,
+                media_type=media.PDF,
+                find_tables=system != "ours",
+                ocr="never",  # the others read no pictures
             )
         )
         return read.text, len(read.pages)
