@@ -116,8 +116,11 @@ class PacedSend:
                     return
             else:
                 await send(message)
+            # A quick client takes it by the next turn of the loop; a slow one is left more and more time.
+            wait_s = 0.0
             while _unsent_bytes(transport) > self.LIMIT:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(wait_s)
+                wait_s = min(max(2 * wait_s, 0.0005), 0.02)
 
         return await self.inner(scope, receive, paced)
 
