@@ -124,8 +124,6 @@ def explained(url: str) -> Iterator[None]:
         raise FetchFailed("timed_out", message, retryable=True) from error
     except aiohttp.ClientConnectorError as error:
         raise _not_connected(host, error.os_error) from error
-    except aiohttp.ClientConnectorCertificateError as error:
-        raise _not_connected(host, error.certificate_error) from error
     except (aiohttp.ClientError, OSError) as error:
         said = getattr(error, "message", "") or str(error) or type(error).__name__
         raise FetchFailed(

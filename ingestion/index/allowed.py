@@ -65,21 +65,22 @@ class Allowed:
 
     def at_hand(self) -> bool:
         """Whether `ids` needs not be read."""
-        return self._all is not None or self._known() is not None
+        if self._all is None:
+            self._all = self._known()
+        return self._all is not None
 
     def ids(self) -> Ids:
         """All of them, ascending. Kept for the next question as long as nothing changes."""
-        if self._all is None and (known := self._known()) is not None:
-            self._all = known
-        if self._all is None:
-            key = self._key()
-            self._all = self._read()
-            if key[0] is not None:
-                with _kept_lock:
-                    _kept[key] = self._all
-                    while len(_kept) > _KEPT:
-                        _kept.popitem(last=False)
-        return self._all
+        if self.at_hand() and self._all is not None:
+            return self._all
+        key = self._key()
+        found = self._all = self._read()
+        if key[0] is not None:
+            with _kept_lock:
+                _kept[key] = found
+                while len(_kept) > _KEPT:
+                    _kept.popitem(last=False)
+        return found
 
     def _key(self) -> tuple[Any, ...]:
         return mark.token(), tuple(self.source_ids), self._filters

@@ -160,7 +160,8 @@ class _Index:
             if self.token is not None and mark.token() == self.token:
                 self._keep(read)
             found |= read
-        return {number: row for number, row in found.items() if len(row.places)}
+        # In one order, kept or not: sums of floats depend on it, and so which of two equals is first.
+        return {number: found[number] for number in sorted(found) if len(found[number].places)}
 
     def _row(self, parts: Sequence[tuple[int, bytes]]) -> _Row:
         # Of blocks that came after the others were read nothing is known.
