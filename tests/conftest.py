@@ -27,6 +27,7 @@ from tests.fixtures.database import (
 )
 from tests.fixtures.jobs import cluster, owner, run_job
 from tests.fixtures.servers import redis_url, s3_bucket
+from tests.fixtures.web import static_files, web, webs
 
 __all__ = [
     "_postgres_ready",
@@ -44,6 +45,9 @@ __all__ = [
     "run_job",
     "s3_bucket",
     "sqlite_file",
+    "static_files",
+    "web",
+    "webs",
 ]
 
 

@@ -17,10 +17,9 @@ from documents.models import Document, DocumentComment, DocumentVersion, ReadSta
 from tests.documents import samples
 from tests.documents.conftest import Store
 from tests.fixtures.jobs import end_worker, fork_worker, wait_for
-from tests.jobs.conftest import web
-from tests.jobs.test_console_browser import context, page, static_files
+from tests.jobs.test_console_browser import context, page
 
-__all__ = ["context", "page", "static_files", "web"]
+__all__ = ["context", "page"]
 
 pytestmark = [
     pytest.mark.browser,

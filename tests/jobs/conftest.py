@@ -1,25 +1,22 @@
-"""Jobs in any state, people in every role, and a real web server."""
+"""Jobs in any state, and people in every role."""
 
 from __future__ import annotations
 
 import hashlib
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import AccessToken
 
 from jobs import events
 from jobs.models import TERMINAL, Artifact, Job, Status
-from tests.fixtures.jobs import Cluster
 
 MakeJob = Callable[..., Job]
 
@@ -94,42 +91,3 @@ def people(db: None) -> dict[str, User]:
         "superuser": User.objects.create_superuser("root", password="pw-of-root"),
         "nobody": make("mallory", password="pw-of-mallory"),
     }
-
-
-class Web:
-    """A web server process on a port that stays the same when it is started anew."""
-
-    def __init__(self, address: str, log: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
-        self._address = address
-        self._log = log
-        self._process: Cluster | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        self._process = Cluster(self._address, "runweb", "--port", str(self.port), log=self._log)
-        self._process.wait_until_ready()
-
-    def kill(self) -> None:
-        """As a crash does: no farewell to anybody."""
-        if self._process is not None:
-            self._process.end()
-            self._process = None
-
-    def log(self) -> str:
-        return self._log.read_text()
-
-
-@pytest.fixture
-def web(database: str, tmp_path: Path) -> Iterator[Web]:
-    """A running web server, on each database."""
-    server = Web(database, tmp_path / "web.log")
-    connections.close_all()
-    server.start()
-    yield server
-    server.kill()

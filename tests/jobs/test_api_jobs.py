@@ -21,7 +21,8 @@ from jobs.access import Role
 from jobs.models import Attempt, Job, Status
 from jobs.roles import put_in
 from tests.factories import AttemptFactory, ScheduleFactory
-from tests.jobs.conftest import Web, bearer, stored_artifact, stored_job
+from tests.fixtures.web import Web
+from tests.jobs.conftest import bearer, stored_artifact, stored_job
 from tests.jobs.test_api import client_of, problem_of
 
 pytestmark = pytest.mark.django_db

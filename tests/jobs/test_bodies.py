@@ -16,7 +16,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from documents.models import Document
 from tests.fixtures.jobs import wait_for
-from tests.jobs.conftest import Web
+from tests.fixtures.web import Web
 
 SIZE = 120 * 1024 * 1024
 

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import base64
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import User
 from playwright.sync_api import BrowserContext, Page, Response, Route, expect, sync_playwright
 
 from jobs import events, services
 from jobs.browser import find_chromium
 from jobs.models import Artifact, Job, Status
-from tests.fixtures.database import environment
 from tests.fixtures.jobs import wait_for, wait_until_ended
-from tests.jobs.conftest import Web, end_job, stored_artifact, stored_job
+from tests.fixtures.web import Web
+from tests.jobs.conftest import end_job, stored_artifact, stored_job
 from tests.jobs.test_events_ws import session_cookie
 
 pytestmark = [
@@ -65,20 +61,8 @@ FRAME = """(src) => {
 PLAYS = "() => document.querySelector('video')?.videoWidth > 1"
 
 
-@pytest.fixture(scope="session")
-def static_files(installation: Path) -> None:
-    subprocess.run(
-        [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"],
-        cwd=settings.BASE_DIR,
-        env=environment("sqlite://"),
-        check=True,
-    )
-
-
 @pytest.fixture
-def context(
-    web: Web, owner: User, static_files: None, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[BrowserContext]:
+def context(web: Web, owner: User, monkeypatch: pytest.MonkeyPatch) -> Iterator[BrowserContext]:
     """A Chromium in which `owner` is logged in."""
     name, _, value = session_cookie(owner).partition("=")
     # Playwright's plain interface keeps an event loop on this thread, where the tests' own

@@ -13,7 +13,6 @@ from tests.jobs.test_console_browser import (  # noqa: F401  (fixtures)
     emit,
     page,
     page_of,
-    static_files,
 )
 
 pytestmark = [

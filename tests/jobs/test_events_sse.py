@@ -14,7 +14,8 @@ from django.contrib.auth.models import User
 
 from jobs import events, subscriptions
 from jobs.models import Job, Status
-from tests.jobs.conftest import Web, bearer, end_job, stored_job
+from tests.fixtures.web import Web
+from tests.jobs.conftest import bearer, end_job, stored_job
 
 
 def read_stream(

@@ -16,7 +16,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from jobs import events, services
 from jobs.models import Job, Status
-from tests.jobs.conftest import Web, bearer, end_job, stored_job
+from tests.fixtures.web import Web
+from tests.jobs.conftest import bearer, end_job, stored_job
 
 
 def socket_of(web: Web, query: str, user: User | None = None, **headers: str) -> ClientConnection:

@@ -24,7 +24,8 @@ from jobs.models import Job, Schedule, Tally, TallyMark
 from jobs.queue.clock import now_sql
 from tests.factories import ArtifactFactory, ScheduleFactory, WorkerFactory
 from tests.fixtures.jobs import RunJob, wait_for
-from tests.jobs.conftest import Web, bearer, stored_job
+from tests.fixtures.web import Web
+from tests.jobs.conftest import bearer, stored_job
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,8 @@ import yaml
 from django.contrib.auth.models import User
 
 from jobs.models import Status
-from tests.jobs.conftest import Web, bearer, stored_artifact, stored_job
+from tests.fixtures.web import Web
+from tests.jobs.conftest import bearer, stored_artifact, stored_job
 from tests.jobs.test_openapi import COMMITTED
 
 # Streams do not end; the description of them is checked with its errors alone, by its own tests.

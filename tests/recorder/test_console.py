@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import subprocess
 import sys
@@ -40,21 +41,23 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-# One process for all of it: each start of manage.py costs as much as the work.
 PREPARE = f"""
 from django.contrib.auth.models import User
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-call_command("collectstatic", interactive=False, verbosity=0)
 for name in ("admin", "second"):
     User.objects.create_superuser(name, password={PASSWORD!r})
 """
 
 
 @pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def console(
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_setup: None,
+    migrated: Path,
+    static_files: None,
+) -> Iterator[str]:
     """`manage.py up` on a database of this module's own; its address."""
     folder = tmp_path_factory.mktemp("console")
+    shutil.copyfile(migrated / "sqlite3", folder / "console.sqlite3")
     address = f"sqlite:///{folder / 'console.sqlite3'}"
     port = _free_port()
     variables = {"PORT": str(port), "WORKERS": "1", "BROWSER_WORKERS": "1", "LEASE_S": "30"}

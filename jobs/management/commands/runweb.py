@@ -9,9 +9,10 @@ from typing import Any
 
 from channels.routing import get_default_application
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
 from jobs.bodies import BoundedServer
+from jobs.listening import listen
 
 # Each connection and event makes a few hundred objects, hardly any of them in a circle.
 GC_THRESHOLDS = (20_000, 20, 50)
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        listening = _listen(options["host"], options["port"])
+        listening = listen(options["host"], options["port"])
         for noisy in ("daphne", "twisted"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
         fd = options["ready_fd"]
@@ -50,17 +51,6 @@ class Command(BaseCommand):
             server_name="Tapedeck",
             # Forwarded headers are read by config.requests: Daphne takes the client's own word.
         ).run()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, or the reason why not: Daphne itself would go on without one."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.create_server((host, port), family=family, backlog=256)
-    except OSError as error:
-        raise CommandError(f"Can not listen on {host}:{port}: {error.strerror}.") from error
-    listening.setblocking(False)
-    return listening
 
 
 def _endpoint(listening: socket.socket, port: int) -> str:

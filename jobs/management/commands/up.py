@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from jobs.listening import listen
 from jobs.logs import json_line
 from jobs.queue.up import Part, Supervisor
 
@@ -26,6 +28,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--queue", action="append", help="workers of this queue only; repeatable"
         )
+        parser.add_argument(
+            "--prepare", action="store_true", help="first do what `manage.py prepare` does"
+        )
         parser.add_argument("--host", default=settings.HOST)
         parser.add_argument("--port", type=int, default=settings.PORT)
         parser.add_argument(
@@ -41,6 +46,11 @@ class Command(BaseCommand):
             raise CommandError(
                 f"No such queue: {', '.join(unknown)}. Known: {', '.join(settings.QUEUES)}."
             )
+        if options["only"] != "workers":
+            # Said now: making everything ready and then not being served would be worse.
+            listen(options["host"], options["port"]).close()
+        if options["prepare"]:
+            call_command("prepare")
         self._check_migrations()
         parts = []
         if options["only"] != "workers":
