@@ -20,13 +20,16 @@ from jobs import access
 from jobs.events import storable_text
 from jobs.models import JobQuerySet
 from jobs.search_index import UNSPACED
-from jobs.sight import CHOSEN, DRIVING_ID, WALKED
+from jobs.sight import CHOSEN, DRIVING_ID, WALKED, count_up_to, narrowed_to
 
 # As far as a query looks that matches more than this: see `Matches.limited`.
 CAP = 10_000
 # Of so many of the newest jobs so many match: then they are met on the way through the jobs.
 PROBED, DENSE = 5_000, 50
+# Fewer jobs than that are looked through for a tag that more have.
+WALKABLE = 50_000
 MAX_CHARS = 200
+_NO_JOIN = {"postgresql": "OFFSET 0", "sqlite": ""}
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,10 @@ def matching(jobs: JobQuerySet, text: str, *, by: Any) -> Matches:
 
 def tagged(jobs: JobQuerySet, tag: str) -> JobQuerySet:
     """Those of `jobs` that carry exactly this tag."""
-    rows = "SELECT job_id FROM jobs_jobtag WHERE tag = %s"
-    if _count(f"{rows} LIMIT {CAP + 1}", [tag]) <= CAP:
-        return _among(jobs, rows, [tag])
-    if DRIVING_ID not in jobs.query.annotations:
+    rows, params = _tagged_in_sight("job_id", tag, narrowed_to(jobs))
+    if _count(f"{rows} LIMIT {CAP + 1}", params) <= CAP:
+        return _among(jobs, rows, params)
+    if DRIVING_ID not in jobs.query.annotations and not _fewer_than_tagged(jobs, tag):
         # By way of the tags, which have an order too: the newest jobs may all be without it.
         driven = jobs.extra(  # no relation of a model leads there
             tables=["jobs_jobtag"],
@@ -76,9 +79,26 @@ def tagged(jobs: JobQuerySet, tag: str) -> JobQuerySet:
         return cast(JobQuerySet, driven.alias(**{DRIVING_ID: key}))
     return _where(
         jobs,
-        "EXISTS (SELECT 1 FROM jobs_jobtag t WHERE t.tag = %s AND t.job_id = jobs_job.id)",
+        # OFFSET: or the planner would make a join of it, and begin with the tag after all.
+        "EXISTS (SELECT 1 FROM jobs_jobtag t WHERE t.tag = %s AND t.job_id = jobs_job.id "
+        f"{_NO_JOIN[connection.vendor]})",
         [tag],
     )
+
+
+def _tagged_in_sight(column: str, tag: str, owner_id: Any) -> tuple[str, list[Any]]:
+    """The tag's rows of whoever sees what `owner_id` owns and what is shared; None: of all."""
+    rows = f"SELECT {column} FROM jobs_jobtag WHERE tag = %s"
+    if owner_id is None:
+        return rows, [tag]
+    others = f"{rows} AND shared AND owner_id <> %s"
+    return f"{rows} AND owner_id = %s UNION ALL {others}", [tag, owner_id, tag, owner_id]
+
+
+def _fewer_than_tagged(jobs: JobQuerySet, tag: str) -> bool:
+    """Whether `jobs`, by what else they are filtered, are so few that walking them costs less."""
+    rows = f"SELECT 1 FROM jobs_jobtag WHERE tag = %s LIMIT {WALKABLE}"
+    return count_up_to(jobs, WALKABLE) < _count(rows, [tag])
 
 
 def _of_tag() -> str:

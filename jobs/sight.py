@@ -53,7 +53,7 @@ def halves(rows: QuerySet[Any]) -> list[QuerySet[Any]]:
 
     `rows` is not sliced.
     """
-    if CHOSEN in rows.query.annotations or (owner_id := _narrowed_to(rows)) is None:
+    if CHOSEN in rows.query.annotations or (owner_id := narrowed_to(rows)) is None:
         return [rows]
     return [
         _unnarrowed(rows).filter(owner_id=owner_id),
@@ -80,14 +80,14 @@ def walked_past(rows: QuerySet[Any], column: str) -> QuerySet[Any]:
     """
     if (bound := BOUNDS.get(column)) is not None:
         rows = rows.filter(bound)
-    owner_id = _narrowed_to(rows)
+    owner_id = narrowed_to(rows)
     if owner_id is None:
         return rows
     return _unnarrowed(rows).filter(unindexed(Q(owner_id=owner_id) | Q(shared=True)))
 
 
-def _narrowed_to(rows: QuerySet[Any]) -> Any:
-    """Whose sight `rows` is narrowed to; None: nobody's."""
+def narrowed_to(rows: QuerySet[Any]) -> Any:
+    """The id of whose sight `rows` is narrowed to; None: nobody's."""
     where = rows.query.where
     if where.connector != AND or where.negated:
         return None
