@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from jobs.deep_pages import CappedPaginator as CappedPaginator
 from jobs.models import Job, Status, Worker
 from jobs.reasons import Reason
 from jobs.registry import all_kinds
-from jobs.sight import count_up_to
+from jobs.sight import counts_up_to
 
 # A worker that was not seen for this long is not counted as alive.
 ALIVE_S = 30
@@ -56,7 +57,11 @@ def reason_words(reason: str) -> str:
     """A reason code as a sentence; one that its kind does not word is spelled out."""
     if not reason:
         return ""
-    return known_reasons().get(reason) or f"{reason.replace('_', ' ').capitalize()}."
+    words = (kind.reasons.get(reason) for kind in reversed(all_kinds()))
+    return (
+        next(filter(None, words), REASON_WORDS.get(reason))
+        or f"{reason.replace('_', ' ').capitalize()}."
+    )
 
 
 def chip(job: Job) -> SafeString:
@@ -121,10 +126,15 @@ def clock(span: timedelta) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
-def capped_count(rows: QuerySet[Any]) -> str:
-    """How many rows there are, in words once there are more than the cap."""
-    found = count_up_to(rows, CAP + 1)
-    return f"{CAP:,}+" if found > CAP else f"{found:,}"
+def capped_counts(lists: Sequence[QuerySet[Any]]) -> list[str]:
+    """How many rows each has, in words once there are more than the cap."""
+    return [f"{CAP:,}+" if found > CAP else f"{found:,}" for found in counts_up_to(lists, CAP + 1)]
+
+
+def counts_by_status(jobs: QuerySet[Job]) -> dict[str, str]:
+    """How many of `jobs` are in each state, up to the cap."""
+    found = capped_counts([jobs.filter(status=status) for status in STATUS_WORDS])
+    return dict(zip(map(str, STATUS_WORDS), found, strict=True))
 
 
 def summary(user: Any, *, now: datetime) -> dict[str, Any]:
@@ -132,11 +142,18 @@ def summary(user: Any, *, now: datetime) -> dict[str, Any]:
     jobs = Job.objects.visible_to(user)
     day = now - timedelta(days=1)
     alive = Worker.objects.filter(seen_at__gte=now - timedelta(seconds=ALIVE_S))
+    queued, running, failed = capped_counts(
+        [
+            jobs.filter(status=Status.QUEUED),
+            jobs.filter(status=Status.RUNNING),
+            # By id: a UUIDv7 begins with its time, and (status, -id) is an index.
+            jobs.filter(status=Status.FAILED, id__gte=id_at(day)),
+        ]
+    )
     return {
-        "queued": capped_count(jobs.filter(status=Status.QUEUED)),
-        "running": capped_count(jobs.filter(status=Status.RUNNING)),
-        # By id: a UUIDv7 begins with its time, and (status, -id) is an index.
-        "failedToday": capped_count(jobs.filter(status=Status.FAILED, id__gte=id_at(day))),
+        "queued": queued,
+        "running": running,
+        "failedToday": failed,
         "workers": alive.count(),
         "workersBusy": alive.filter(job__isnull=False).count(),
     }

@@ -9,7 +9,7 @@ from typing import Any, cast
 from django.core.paginator import EmptyPage, Page, Paginator
 from django.db.models import QuerySet
 
-from jobs.sight import WALKED, WALKED_CAP, count_up_to, halves, id_of, newest_ids
+from jobs.sight import WALKED, WALKED_CAP, count_up_to, halves, id_of, newest_ids, rows_of
 
 # Counting stops here: a list of a million rows opens as fast as one of ten.
 CAP = 10_000
@@ -78,7 +78,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
             ids = self._deep_ids(first, last)
         if deep and not ids:
             raise EmptyPage(f"There are fewer than {first:,} rows.")
-        return Page(self._rows.filter(pk__in=ids), number, self)
+        return Page(rows_of(self._rows, ids), number, self)
 
     def _deep_ids(self, first: int, last: int) -> list[Any]:
         """The ids of `rows[first:last]`, found from the end that is nearer."""

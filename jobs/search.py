@@ -20,16 +20,15 @@ from jobs import access
 from jobs.events import storable_text
 from jobs.models import JobQuerySet
 from jobs.search_index import UNSPACED
-from jobs.sight import CHOSEN, DRIVING_ID, WALKED, count_up_to, narrowed_to
+from jobs.sight import CHOSEN, DRIVING_ID, WALKED, count_up_to, narrowed_to, unnarrowed
 
 # As far as a query looks that matches more than this: see `Matches.limited`.
 CAP = 10_000
 # Of so many of the newest jobs so many match: then they are met on the way through the jobs.
 PROBED, DENSE = 5_000, 50
-# Fewer jobs than that are looked through for a tag that more have.
-WALKABLE = 50_000
+# The ids of fewer jobs than that are all compared with those of a tag that many have.
+COMPARED = 50_000
 MAX_CHARS = 200
-_NO_JOIN = {"postgresql": "OFFSET 0", "sqlite": ""}
 
 
 @dataclass(frozen=True)
@@ -59,46 +58,42 @@ def matching(jobs: JobQuerySet, text: str, *, by: Any) -> Matches:
     if not words:
         return Matches(jobs.none())
     if connection.vendor == "postgresql":
-        return _in_postgres(jobs, words)
+        return _in_postgres(jobs, words, by)
     return _in_sqlite(jobs, words, by)
 
 
 def tagged(jobs: JobQuerySet, tag: str) -> JobQuerySet:
     """Those of `jobs` that carry exactly this tag."""
-    rows, params = _tagged_in_sight("job_id", tag, narrowed_to(jobs))
+    rows, params = _tagged_in_sight(tag, narrowed_to(jobs))
     if _count(f"{rows} LIMIT {CAP + 1}", params) <= CAP:
         return _among(jobs, rows, params)
-    if DRIVING_ID not in jobs.query.annotations and not _fewer_than_tagged(jobs, tag):
-        # By way of the tags, which have an order too: the newest jobs may all be without it.
-        driven = jobs.extra(  # no relation of a model leads there
-            tables=["jobs_jobtag"],
-            where=["jobs_jobtag.tag = %s", _of_tag()],
-            params=[tag],
-        )
-        key = RawSQL("jobs_jobtag.job_id", [], output_field=UUIDField())
-        return cast(JobQuerySet, driven.alias(**{DRIVING_ID: key}))
-    return _where(
-        jobs,
-        # OFFSET: or the planner would make a join of it, and begin with the tag after all.
-        "EXISTS (SELECT 1 FROM jobs_jobtag t WHERE t.tag = %s AND t.job_id = jobs_job.id "
-        f"{_NO_JOIN[connection.vendor]})",
-        [tag],
+    # By what else they are filtered, whoever may see them: an index has their ids.
+    others = unnarrowed(jobs)
+    count = count_up_to(others, COMPARED)
+    if CAP < count < COMPARED and connection.vendor == "postgresql":
+        # It merges what indexes have of both, in a fifth of the time that SQLite takes for it.
+        sql, filters = others.order_by().values("pk").query.sql_with_params()
+        return _among(jobs, f"{sql} INTERSECT SELECT * FROM ({rows}) tagged", [*filters, *params])
+    if count < COMPARED or DRIVING_ID in jobs.query.annotations:
+        has = "EXISTS (SELECT 1 FROM jobs_jobtag t WHERE t.tag = %s AND t.job_id = jobs_job.id)"
+        return _where(jobs, has, [tag])
+    # By way of the tags, which have an order too: the newest jobs may all be without it.
+    driven = jobs.extra(  # no relation of a model leads there
+        tables=["jobs_jobtag"],
+        where=["jobs_jobtag.tag = %s", _of_tag()],
+        params=[tag],
     )
+    key = RawSQL("jobs_jobtag.job_id", [], output_field=UUIDField())
+    return cast(JobQuerySet, driven.alias(**{DRIVING_ID: key}))
 
 
-def _tagged_in_sight(column: str, tag: str, owner_id: Any) -> tuple[str, list[Any]]:
-    """The tag's rows of whoever sees what `owner_id` owns and what is shared; None: of all."""
-    rows = f"SELECT {column} FROM jobs_jobtag WHERE tag = %s"
+def _tagged_in_sight(tag: str, owner_id: Any) -> tuple[str, list[Any]]:
+    """The ids of the tag's jobs that `owner_id` owns or that are shared; None: of all."""
+    rows = "SELECT job_id FROM jobs_jobtag WHERE tag = %s"
     if owner_id is None:
         return rows, [tag]
     others = f"{rows} AND shared AND owner_id <> %s"
     return f"{rows} AND owner_id = %s UNION ALL {others}", [tag, owner_id, tag, owner_id]
-
-
-def _fewer_than_tagged(jobs: JobQuerySet, tag: str) -> bool:
-    """Whether `jobs`, by what else they are filtered, are so few that walking them costs less."""
-    rows = f"SELECT 1 FROM jobs_jobtag WHERE tag = %s LIMIT {WALKABLE}"
-    return count_up_to(jobs, WALKABLE) < _count(rows, [tag])
 
 
 def _of_tag() -> str:
@@ -145,33 +140,38 @@ def _in_sqlite(jobs: JobQuerySet, words: list[str], by: Any) -> Matches:
     return Matches(_among(jobs, chosen, [json.dumps(ids[:CAP])]), len(ids) > CAP)
 
 
-def _in_postgres(jobs: JobQuerySet, words: list[str]) -> Matches:
+def _in_postgres(jobs: JobQuerySet, words: list[str], by: Any) -> Matches:
     query = " && ".join(["jobs_search_query(%s, %s)"] * len(words))
-    params = [value for word in words for value in (word, _begins(word))]
-    rows = f"SELECT job_id FROM jobs_jobsearch WHERE terms @@ ({query})"
+    params: list[Any] = [value for word in words for value in (word, _begins(word))]
+    mine, mine_params = query, params
+    if not access.is_admin(by):
+        mine = f"{query} && %s::tsquery"
+        mine_params = [*params, f"'=o{by.pk}' | '=shared'"]
+    rows = f"SELECT job_id FROM jobs_jobsearch WHERE terms @@ ({mine})"
     # An index of words gives all matches or none, in no order: where every other job matches, the
     # newest are met sooner on the way through the jobs, and nobody should have counted them all.
     newest = f"SELECT terms FROM jobs_jobsearch ORDER BY job_id DESC LIMIT {PROBED}"
     with connection.cursor() as cursor:
         cursor.execute(
             f"WITH probe AS MATERIALIZED (SELECT COUNT(*) AS n FROM ({newest}) newest "
-            f"WHERE terms @@ ({query})) SELECT n, CASE WHEN n < {DENSE} THEN "
-            f"(SELECT COUNT(*) FROM ({rows} LIMIT {CAP + 1}) found) END FROM probe",
-            params * 2,
+            f"WHERE terms @@ ({query})) SELECT CASE WHEN n < {DENSE} THEN "
+            f"ARRAY({rows} LIMIT {CAP + 1})::text[] END FROM probe",
+            [*params, *mine_params],
         )
-        probed, count = cursor.fetchone() or (0, 0)
-    if probed < DENSE and count <= CAP:
-        return Matches(_among(jobs, rows, params))
+        [ids] = cursor.fetchone() or (None,)
+    if ids is not None and len(ids) <= CAP:
+        # Read once: a page needs them for its rows and its count.
+        return Matches(_among(jobs, "SELECT unnest(%s::uuid[])", ["{" + ",".join(ids) + "}"]))
     # OFFSET: or the planner would make a join of it, and begin with all matches after all.
     matches = (
         "EXISTS (SELECT 1 FROM jobs_jobsearch s WHERE s.job_id = jobs_job.id "
         f"AND s.terms @@ ({query}) OFFSET 0)"
     )
     walked = jobs.alias(**{WALKED: Value(True)})
-    if probed < DENSE:
+    if ids is not None:
         # Many, but long ago: begin with the last of them.
         last = rows.replace("SELECT job_id", "SELECT MAX(job_id::text)::uuid", 1)
-        walked = _where(walked, f"jobs_job.id <= ({last})", params)
+        walked = _where(walked, f"jobs_job.id <= ({last})", mine_params)
     return Matches(_where(walked, matches, params))
 
 

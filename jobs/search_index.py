@@ -197,6 +197,15 @@ _SEPARATORS = (
     r"\uFF1A-\uFF20]+"
 )
 
+
+def _terms(row: str) -> str:
+    """PostgreSQL: the words of a job's text, and whose it is as words that no text can have."""
+    text = f"jobs_search_words({row}.name || ' | ' || left({row}.error, {ERROR_CHARS}))"
+    shared = f"CASE WHEN {row}.shared THEN ARRAY['=shared'] ELSE ARRAY[]::text[] END"
+    scope = f"array_to_tsvector(ARRAY['=o' || {row}.owner_id] || {shared})"
+    return f"to_tsvector('simple', {text}) || {scope}"
+
+
 _POSTGRES = [
     "CREATE FUNCTION jobs_search_words(given text) RETURNS text LANGUAGE sql IMMUTABLE STRICT "
     "PARALLEL SAFE AS $$ SELECT regexp_replace(regexp_replace(lower(given COLLATE LOCALE), "
@@ -215,9 +224,9 @@ _POSTGRES = [
     "IF TG_OP = 'DELETE' THEN "
     "DELETE FROM jobs_jobsearch WHERE job_id = OLD.id; "
     "DELETE FROM jobs_jobtag WHERE job_id = OLD.id; RETURN NULL; END IF; "
-    "IF TG_OP = 'INSERT' OR OLD.name <> NEW.name OR OLD.error <> NEW.error THEN "
-    "INSERT INTO jobs_jobsearch (job_id, terms) VALUES (NEW.id, "
-    f"to_tsvector('simple', jobs_search_words(NEW.name || ' | ' || left(NEW.error, {ERROR_CHARS})))) "
+    "IF TG_OP = 'INSERT' OR (OLD.name, OLD.error, OLD.owner_id, OLD.shared) "
+    "IS DISTINCT FROM (NEW.name, NEW.error, NEW.owner_id, NEW.shared) THEN "
+    f"INSERT INTO jobs_jobsearch (job_id, terms) VALUES (NEW.id, {_terms('NEW')}) "
     "ON CONFLICT (job_id) DO UPDATE SET terms = EXCLUDED.terms; END IF; "
     "IF TG_OP = 'UPDATE' AND (OLD.tags, OLD.owner_id, OLD.shared) "
     "IS NOT DISTINCT FROM (NEW.tags, NEW.owner_id, NEW.shared) THEN RETURN NULL; END IF; "
@@ -242,8 +251,8 @@ def _filled(vendor: str) -> list[str]:
     """Statements that index every job there is; the indexes come last, where that is cheaper."""
     if vendor == "postgresql":
         return [
-            "INSERT INTO jobs_jobsearch (job_id, terms) SELECT id, to_tsvector('simple', "
-            f"jobs_search_words(name || ' | ' || left(error, {ERROR_CHARS}))) FROM jobs_job",
+            "INSERT INTO jobs_jobsearch (job_id, terms) "
+            f"SELECT id, {_terms('jobs_job')} FROM jobs_job",
             "INSERT INTO jobs_jobtag (tag, job_id, owner_id, shared) "
             "SELECT DISTINCT value, jobs_job.id, owner_id, shared FROM jobs_job "
             "CROSS JOIN LATERAL jsonb_array_elements_text("

@@ -8,9 +8,11 @@ table's order, which is the same one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import (
     BooleanField,
@@ -55,10 +57,15 @@ def halves(rows: QuerySet[Any]) -> list[QuerySet[Any]]:
     """
     if CHOSEN in rows.query.annotations or (owner_id := narrowed_to(rows)) is None:
         return [rows]
-    return [
-        _unnarrowed(rows).filter(owner_id=owner_id),
-        _unnarrowed(rows).filter(shared=True).exclude(owner_id=owner_id),
-    ]
+    mine = unnarrowed(rows).filter(owner_id=owner_id)
+    others = unnarrowed(rows).filter(shared=True).exclude(owner_id=owner_id)
+    if DRIVING_ID in rows.query.annotations:
+        # The driving table knows it too, and would else give the ids of everybody's jobs.
+        mine = mine.extra(where=["jobs_jobtag.owner_id = %s"], params=[owner_id])
+        others = others.extra(
+            where=["jobs_jobtag.shared AND jobs_jobtag.owner_id <> %s"], params=[owner_id]
+        )
+    return [mine, others]
 
 
 def unindexed(condition: Q) -> Exact | Q:
@@ -83,7 +90,7 @@ def walked_past(rows: QuerySet[Any], column: str) -> QuerySet[Any]:
     owner_id = narrowed_to(rows)
     if owner_id is None:
         return rows
-    return _unnarrowed(rows).filter(unindexed(Q(owner_id=owner_id) | Q(shared=True)))
+    return unnarrowed(rows).filter(unindexed(Q(owner_id=owner_id) | Q(shared=True)))
 
 
 def narrowed_to(rows: QuerySet[Any]) -> Any:
@@ -95,7 +102,8 @@ def narrowed_to(rows: QuerySet[Any]) -> Any:
     return next((each.lhs.owner_id for each in conditions if _is_sight(each)), None)
 
 
-def _unnarrowed(rows: QuerySet[Any]) -> QuerySet[Any]:
+def unnarrowed(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """The same rows and those of others."""
     every = rows.all()
     children: list[Any] = every.query.where.children
     children[:] = [each for each in children if not _is_sight(each)]
@@ -113,11 +121,31 @@ def id_of(rows: QuerySet[Any]) -> str:
 
 def count_up_to(rows: QuerySet[Any], cap: int) -> int:
     """How many `rows` there are; `cap` where there are as many or more."""
-    found = 0
-    for half in halves(rows):
-        if found < cap:
-            found += half.order_by()[: cap - found].count()
-    return found
+    return counts_up_to([rows], cap)[0]
+
+
+def counts_up_to(lists: Sequence[QuerySet[Any]], cap: int) -> list[int]:
+    """`count_up_to` of each, in one statement."""
+    counts = [0] * len(lists)
+    places: list[int] = []
+    selects: list[str] = []
+    params: list[Any] = []
+    for place, rows in enumerate(lists):
+        for half in halves(rows):
+            try:
+                found = half.order_by().values("pk")[:cap].query.sql_with_params()
+            except EmptyResultSet:
+                continue
+            places.append(place)
+            selects.append(f"(SELECT COUNT(*) FROM ({found[0]}) AS found)")
+            params += found[1]
+    if not selects:
+        return counts
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(selects)}", params)
+        for place, count in zip(places, cursor.fetchone() or (), strict=True):
+            counts[place] += count
+    return [min(count, cap) for count in counts]
 
 
 def newest_ids(rows: QuerySet[Any], first: int, last: int) -> list[Any]:
@@ -126,6 +154,14 @@ def newest_ids(rows: QuerySet[Any], first: int, last: int) -> list[Any]:
     if len(parts) == 1:
         return list(parts[0][first:last])
     return sorted((pk for half in parts for pk in half[:last]), reverse=True)[first:last]
+
+
+def rows_of(rows: QuerySet[Any], ids: Sequence[Any]) -> QuerySet[Any]:
+    """Those of `rows` with these ids, which are known to be among them: nothing else is asked."""
+    every = rows.all()
+    every.query.clear_where()
+    every.query.extra_tables = ()
+    return every.filter(pk__in=ids)
 
 
 def first_rows(rows: QuerySet[Any], columns: list[str], limit: int) -> list[Any]:

@@ -38,7 +38,7 @@ def why_waiting(*, job: Job, now: datetime) -> list[str]:
     said += [hold.message for hold in held_back(job=job)]
     if said:
         return said
-    ahead = console.capped_count(_ahead(job, now))
+    [ahead] = console.capped_counts([_ahead(job, now)])
     if ahead != "0":
         said.append(f"Jobs before it in the queue {job.queue}: {ahead}.")
     if busy == workers:

@@ -207,11 +207,7 @@ def statuses(request: HttpRequest) -> list[dict[str, Any]]:
 
 def counts(user: Any) -> dict[str, str]:
     """How many jobs `user` may see in each state, up to the cap."""
-    mine = Job.objects.visible_to(user)
-    return {
-        str(status): console.capped_count(mine.filter(status=status))
-        for status in console.STATUS_WORDS
-    }
+    return console.counts_by_status(Job.objects.visible_to(user))
 
 
 def tabs(request: HttpRequest) -> list[dict[str, Any]]:

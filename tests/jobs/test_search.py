@@ -148,7 +148,14 @@ def test_one_finds_only_what_one_may_see(owner: User) -> None:
     stored_job(owner=owner, name="mine flow")
     stored_job(owner=other, name="theirs flow")
     assert found("flow", owner) == {"mine flow", "theirs flow"}
-    assert found("flow", other) <= {"theirs flow"}
+    assert found("flow", other) == {"theirs flow"}
+    Job.objects.filter(name="mine flow").update(shared=True)
+    assert found("flow", other) == {"theirs flow", "mine flow"}
+    Job.objects.filter(name="theirs flow").update(owner=owner)
+    assert found("flow", other) == {"mine flow"}
+    # The words that say whose a job is are nobody's to ask for.
+    for text in ("=shared", "shared", f"=o{owner.pk}", f"o{owner.pk}"):
+        assert found(text, owner) == set()
 
 
 def test_tags_are_matched_whole_and_followed(owner: User) -> None:
@@ -186,9 +193,9 @@ def test_a_tag_that_many_jobs_have_finds_whatever_way_is_taken(
         assert sight.count_up_to(jobs, 10) == len(first)
         return [job.name for job in first]
 
-    for cap, walkable in ((100, 1), (2, 1), (2, 100), (0, 0), (0, 100)):
+    for cap, compared in ((100, 1), (2, 1), (2, 100), (0, 0), (0, 100)):
         monkeypatch.setattr(search, "CAP", cap)
-        monkeypatch.setattr(search, "WALKABLE", walkable)
+        monkeypatch.setattr(search, "COMPARED", compared)
         assert names(owner, "smoke") == ["shared", "5", "4", "3", "2", "1", "0"]
         assert names(other, "smoke") == ["shared", "5", "3", "1"]
         assert names(other, "smoke", status="failed") == ["1"]
