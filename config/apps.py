@@ -1,5 +1,13 @@
 from django.apps import AppConfig, apps
+from django.contrib.admin import apps as admin_apps
 from django.contrib.auth.signals import user_logged_out
+
+
+class ConsoleAdmin(admin_apps.AdminConfig):
+    """Django's admin with the console's own site in place of the theme's."""
+
+    default = False
+    default_site = "config.site.ConsoleSite"
 
 
 class ConfigConfig(AppConfig):

@@ -6,10 +6,11 @@ What is in neither is listed on the System page, for admins.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 
 from jobs import access
 
@@ -25,9 +26,15 @@ class Page:
 
     @property
     def link(self) -> str:
-        if "." not in self.name:
-            return reverse(self.name)
-        return reverse(f"admin:{self.name.replace('.', '_')}_changelist")
+        return _link(self.name, get_script_prefix())
+
+
+@lru_cache
+def _link(name: str, script_prefix: str) -> str:
+    """Twenty of them stand on each page."""
+    if "." not in name:
+        return reverse(name)
+    return reverse(f"admin:{name.replace('.', '_')}_changelist")
 
 
 SIDEBAR: dict[str, tuple[Page, ...]] = {

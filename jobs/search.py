@@ -23,7 +23,7 @@ from jobs.search_index import UNSPACED
 from jobs.sight import CHOSEN, DRIVING_ID, WALKED, count_up_to, narrowed_to, unnarrowed
 
 # As far as a query looks that matches more than this: see `Matches.limited`.
-CAP = 10_000
+CAP = 5_000
 # Of so many of the newest jobs so many match: then they are met on the way through the jobs.
 PROBED, DENSE = 5_000, 50
 # The ids of fewer jobs than that are all compared with those of a tag that many have.
@@ -118,7 +118,8 @@ def _in_sqlite(jobs: JobQuerySet, words: list[str], by: Any) -> Matches:
     for word in words:
         spaced = "".join(f" {char} " if _unspaced(char) else char for char in word)
         quoted = spaced.replace('"', " ")
-        phrases.append(f'"{quoted}"*' if _begins(word) else f'"{quoted}"')
+        longer = _begins(word) and _begins_another(word)
+        phrases.append(f'"{quoted}"*' if longer else f'"{quoted}"')
     scope = "" if access.is_admin(by) else f' AND {{scope}} : ("o{by.pk}" OR "shared")'
     ids: list[str] = []
     # Beginnings cost what all words have that begin so: asked for only where whole words are few.
@@ -138,6 +139,21 @@ def _in_sqlite(jobs: JobQuerySet, words: list[str], by: Any) -> Matches:
     # Read once: a page needs them for its rows and its count.
     chosen = "SELECT value FROM json_each(%s)"
     return Matches(_among(jobs, chosen, [json.dumps(ids[:CAP])]), len(ids) > CAP)
+
+
+def _begins_another(word: str) -> bool:
+    """SQLite: whether any word of all jobs begins with `word` and is longer, where that is known."""
+    if not (word.isascii() and word.isalnum()):
+        return True  # the index may split it, or see a letter otherwise
+    word = word.lower()
+    end = word[:-1] + chr(ord(word[-1]) + 1)
+    # From behind the word itself, and not `>` it: its own rows would be passed over one by one.
+    between = [word + "\x01", end]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM jobs_jobsearch_terms WHERE term >= %s AND term < %s LIMIT 1", between
+        )
+        return cursor.fetchone() is not None
 
 
 def _in_postgres(jobs: JobQuerySet, words: list[str], by: Any) -> Matches:

@@ -122,6 +122,7 @@ def _drop(vendor: str, cursor: Any) -> None:
     _run(
         cursor,
         [
+            "DROP TABLE IF EXISTS jobs_jobsearch_terms",
             "DROP TABLE IF EXISTS jobs_jobsearch_text",
             "DROP VIEW IF EXISTS jobs_jobsearch_numbers",
             *(f"DROP TABLE IF EXISTS {table}" for table in _TABLES),
@@ -164,6 +165,8 @@ _SQLITE = [
     # Who may see a job is a word beside its text: one's own matches are found among a million.
     "CREATE VIRTUAL TABLE jobs_jobsearch_text USING fts5(name, error, scope, "
     "tokenize=\"unicode61 remove_diacritics 0\", prefix='2 3')",
+    # All its words in their order, to see what begins so: a view, which takes no space.
+    "CREATE VIRTUAL TABLE jobs_jobsearch_terms USING fts5vocab(jobs_jobsearch_text, instance)",
     # Whose a job is and whether all see it stands here too: so what one sees of a tag is counted.
     "CREATE TABLE jobs_jobtag (tag text NOT NULL, job_id char(32) NOT NULL, "
     "owner_id integer NOT NULL, shared bool NOT NULL, PRIMARY KEY (tag, job_id)) WITHOUT ROWID",

@@ -116,7 +116,7 @@ class PageShape(serializers.Serializer[Any]):
 
 class JobsPage(PageShape):
     searchLimited = serializers.BooleanField(
-        help_text="Whether more jobs match `q` than were looked through: only the newest 10,000 were."
+        help_text="Whether more jobs match `q` than were looked through: only the newest 5,000 were."
     )
     results = JobShape(many=True)
 

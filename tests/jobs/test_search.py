@@ -137,6 +137,16 @@ def test_errors_are_searched_and_changes_are_followed(owner: User) -> None:
             assert cursor.fetchone()[0] == 0, table
 
 
+def test_a_whole_word_is_found_together_with_what_begins_so(owner: User) -> None:
+    for name in ("flow one", "Flows two", "FLOW-three", "overflow", "flöwn"):
+        stored_job(owner=owner, name=name)
+    assert found("FLOW", owner) == {"flow one", "Flows two", "FLOW-three"}
+    assert found("flow th", owner) == {"FLOW-three"}
+    assert found("flowz", owner) == set()
+    assert found("flow-t", owner) == {"FLOW-three"}
+    assert found("flö", owner) == {"flöwn"}
+
+
 def test_an_id_finds_its_job(owner: User) -> None:
     job = stored_job(owner=owner, name="First")
     stored_job(owner=owner, name="Second")
@@ -231,7 +241,7 @@ def test_a_search_costs_the_same_however_many_there_are(owner: User) -> None:
         with CaptureQueriesContext(connection) as queries:
             assert found("flow", owner) == {"a flow"}
         costs.append(len(queries))
-    # SQLite asks for whole words first, then for beginnings.
+    # SQLite asks first whether longer words begin so.
     assert costs == ([3, 3] if connection.vendor == "sqlite" else [2, 2])
 
 
