@@ -82,7 +82,7 @@ def record(url: str, *, out: Path, only: set[str] | None) -> None:
         page.get_by_role("button", name="Start recording").click()
         expect(page.locator("live-browser[data-live]")).to_be_attached()
         fields = _middles(browser, sites.page("form"))
-        for selector, words in (("[name=name]", "Ada Lovelace"), ("[name=terms]", "")):
+        for selector, words in (("[name=name]", "Ada Lovelace"), ("[name=news]", "")):
             _click(page, *fields[selector])
             page.keyboard.type(words)
         expect(page.locator(".td-step", has_text="Check")).to_be_visible()
@@ -107,6 +107,11 @@ def _camera(page: Any, *, out: Path, only: set[str] | None) -> Callable[[str], N
             return
         for scheme, (width, height) in VIEWS:
             page.emulate_media(color_scheme=scheme)
+            # The theme asks the system only when a page is loaded; the live page has to stay.
+            page.evaluate(
+                "(dark) => document.documentElement.classList.toggle('dark', dark)",
+                scheme == "dark",
+            )
             page.set_viewport_size({"width": width, "height": height})
             page.wait_for_timeout(900)
             page.screenshot(path=out / f"{name}-{scheme}-{width}.png")
@@ -116,6 +121,7 @@ def _camera(page: Any, *, out: Path, only: set[str] | None) -> Callable[[str], N
             if wide > 0:
                 print(f"{name} {scheme} {width}: {wide} px too wide", flush=True)
         page.emulate_media(color_scheme="light")
+        page.evaluate("document.documentElement.classList.remove('dark')")
 
     return shoot
 
@@ -125,7 +131,7 @@ def _middles(browser: Any, url: str) -> dict[str, tuple[float, float]]:
     page = browser.new_page(viewport={"width": 1280, "height": 720})
     page.goto(url)
     found = {}
-    for selector in ("[name=name]", "[name=terms]", "h1"):
+    for selector in ("[name=name]", "[name=news]", "h1"):
         box = page.locator(selector).bounding_box()
         found[selector] = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.close()
