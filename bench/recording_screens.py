@@ -106,12 +106,7 @@ def _camera(page: Any, *, out: Path, only: set[str] | None) -> Callable[[str], N
         if only and name not in only:
             return
         for scheme, (width, height) in VIEWS:
-            page.emulate_media(color_scheme=scheme)
-            # The theme asks the system only when a page is loaded; the live page has to stay.
-            page.evaluate(
-                "(dark) => document.documentElement.classList.toggle('dark', dark)",
-                scheme == "dark",
-            )
+            _dress(page, scheme)
             page.set_viewport_size({"width": width, "height": height})
             page.wait_for_timeout(900)
             page.screenshot(path=out / f"{name}-{scheme}-{width}.png")
@@ -120,10 +115,16 @@ def _camera(page: Any, *, out: Path, only: set[str] | None) -> Callable[[str], N
             )
             if wide > 0:
                 print(f"{name} {scheme} {width}: {wide} px too wide", flush=True)
-        page.emulate_media(color_scheme="light")
-        page.evaluate("document.documentElement.classList.remove('dark')")
+        _dress(page, "light")
 
     return shoot
+
+
+def _dress(page: Any, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    # The theme asks the system only when a page is loaded; the live page has to stay.
+    toggle = "(dark) => document.documentElement.classList.toggle('dark', dark)"
+    page.evaluate(toggle, scheme == "dark")
 
 
 def _middles(browser: Any, url: str) -> dict[str, tuple[float, float]]:

@@ -17,6 +17,7 @@ from django.db import connections
 from jobs import services
 from jobs.models import Job, Worker
 from tests.fixtures.jobs import Cluster, end_worker, fork_worker, gone, wait_for, wait_until_ended
+from tests.fixtures.servers import free_port
 
 Start = Callable[..., Cluster]
 
@@ -204,11 +205,8 @@ def up(database: str, tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
     started: list[Cluster] = []
 
     def start(*arguments: str, **variables: str) -> Cluster:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
         log = tmp_path / "up.log"
-        options = ("up", "--port", str(port), *arguments)
+        options = ("up", "--port", str(free_port()), *arguments)
         started.append(
             Cluster(database, *options, log=log, WORKERS="1", BROWSER_WORKERS="1", **variables)
         )

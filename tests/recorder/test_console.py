@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from playwright.async_api import BrowserContext, Page, async_playwright, expect
 from jobs.browser import find_chromium
 from tests.fixtures.database import environment
 from tests.fixtures.jobs import Cluster
+from tests.fixtures.servers import free_port
 from tests.recorder.live_client import LiveClient
 from tests.sites import Sites
 
@@ -33,12 +33,6 @@ pytestmark = [
 PASSWORD = "correct horse"
 LIST = "/admin/recorder/recordingsession/"
 FRAME_WIDTH = 1280
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 PREPARE = f"""
@@ -59,7 +53,7 @@ def console(
     folder = tmp_path_factory.mktemp("console")
     shutil.copyfile(migrated / "sqlite3", folder / "console.sqlite3")
     address = f"sqlite:///{folder / 'console.sqlite3'}"
-    port = _free_port()
+    port = free_port()
     variables = {"PORT": str(port), "WORKERS": "1", "BROWSER_WORKERS": "1", "LEASE_S": "30"}
     subprocess.run(
         [sys.executable, "manage.py", "shell", "-v0", "-c", PREPARE],
