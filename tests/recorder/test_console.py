@@ -35,8 +35,11 @@ LIST = "/admin/recorder/recordingsession/"
 FRAME_WIDTH = 1280
 
 
+# One process for all of it: each start of manage.py costs as much as the work.
 PREPARE = f"""
 from django.contrib.auth.models import User
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
 for name in ("admin", "second"):
     User.objects.create_superuser(name, password={PASSWORD!r})
 """
@@ -44,14 +47,12 @@ for name in ("admin", "second"):
 
 @pytest.fixture(scope="module")
 def console(
-    tmp_path_factory: pytest.TempPathFactory,
-    django_db_setup: None,
-    migrated: Path,
-    static_files: None,
+    tmp_path_factory: pytest.TempPathFactory, migrated: Path, static_files: None
 ) -> Iterator[str]:
     """`manage.py up` on a database of this module's own; its address."""
     folder = tmp_path_factory.mktemp("console")
-    shutil.copyfile(migrated / "sqlite3", folder / "console.sqlite3")
+    if (kept := migrated / "sqlite3").exists():  # not where this module runs by itself at first
+        shutil.copyfile(kept, folder / "console.sqlite3")
     address = f"sqlite:///{folder / 'console.sqlite3'}"
     port = free_port()
     variables = {"PORT": str(port), "WORKERS": "1", "BROWSER_WORKERS": "1", "LEASE_S": "30"}
