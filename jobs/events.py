@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from jobs import statements
 from jobs.models import Job, JobEvent
 from jobs.options import camel
 from jobs.queue import wake
@@ -80,7 +81,8 @@ def advance(
         "RETURNING last_seq, cancel_requested_at"
     )
     params = [*(changes or {}).values(), pk(job_id), *([attempt] if fence else [])]
-    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+    with transaction.atomic(savepoint=False):
+        cursor = statements.cursor()
         cursor.execute(update, params)
         row = cursor.fetchone()
         if row is None:
@@ -112,12 +114,15 @@ def append(
         Entry(job_id, first + n, type, to_json(data), attempt)
         for n, (type, data) in enumerate(facts)
     ]
-    with connection.cursor() as cursor:
-        store(cursor, entries)
+    store(statements.cursor(), entries)
 
 
 def store(
-    cursor: Any, entries: Sequence[Entry], *, after: str = "", params: Sequence[Any] = ()
+    cursor: statements.Statements,
+    entries: Sequence[Entry],
+    *,
+    after: str = "",
+    params: Sequence[Any] = (),
 ) -> tuple[int, datetime]:
     """Insert events whose numbers are reserved in this transaction: the last one's id and time.
 

@@ -19,6 +19,8 @@ from jobs.models import TERMINAL, Job, JobEvent
 # Events read in one statement, and the most that one subscriber is given at once.
 PAGE = 200
 PAGE_CHARS = 500_000
+# As many are read at once; a page of more is streamed, which PostgreSQL does in three steps.
+FEW = 20
 # How far back a first read looks for ids whose transactions have not committed yet.
 LOOK_BACK = 10_000
 
@@ -235,10 +237,14 @@ def read_news(
 
 def _page(events: QuerySet[JobEvent], limit: int) -> Page:
     """Up to `limit` lines, and not much more than `PAGE_CHARS` of text."""
+    events = events.only("id", "job_id", "seq", "type", "data", "at", "attempt")
+    few = list(events[: min(FEW, limit)])
+    if len(few) < limit and len(few) < FEW:
+        return Page([Line.of(event) for event in few], False)
     lines: list[Line] = []
     chars = 0
-    rows = events.only("id", "job_id", "seq", "type", "data", "at", "attempt")[:limit]
-    for event in rows.iterator(chunk_size=20):
+    # All of them anew, in the one snapshot of this statement.
+    for event in events[:limit].iterator(chunk_size=FEW):
         lines.append(Line.of(event))
         chars += len(lines[-1].text)
         if chars > PAGE_CHARS:

@@ -24,6 +24,8 @@ ROW_EVERY_S = 5.0
 STUBBORN_S = 5.0
 # … or this long, where somebody forced the job's end: the interruption needs a moment to arrive.
 FORCED_S = 0.4
+# Between two jobs the connection stays for this long: opening one costs as much as a few jobs.
+KEEP_S = 2.0
 
 
 class WorkerRow:
@@ -57,7 +59,7 @@ class WorkerRow:
 
 
 class Beat(threading.Thread):
-    """Holds one database connection of its own, and only while a job runs."""
+    """Holds one database connection of its own, and only while jobs run."""
 
     def __init__(self, *, row: WorkerRow) -> None:
         super().__init__(name="beat", daemon=True)
@@ -66,6 +68,7 @@ class Beat(threading.Thread):
         self._watch: Watch | None = None
         self._verdict: Verdict | None = None
         self._verdict_at = 0.0
+        self._watched_at = 0.0
         self._may_interrupt = False
         self._paused = False
         # Set by the main thread from before it looks whether it is drained until its job has ended.
@@ -86,7 +89,7 @@ class Beat(threading.Thread):
             return self._verdict
 
     def pause(self) -> None:
-        """Stand still, without a connection: the main thread is about to fork."""
+        """Stand still, in the middle of no statement: the main thread is about to fork."""
         with self._lock:
             self._paused = True
 
@@ -97,7 +100,9 @@ class Beat(threading.Thread):
     def run(self) -> None:
         while True:
             with self._lock:
-                if not self._paused:
+                if self._paused:
+                    connections.close_all()
+                else:
                     self._tick()
             time.sleep(LOOK_EVERY_S)
 
@@ -114,8 +119,11 @@ class Beat(threading.Thread):
         except DatabaseError:
             log.warning("The worker could not say that it is alive; trying again.", exc_info=True)
             connections.close_all()
+        if watch is not None:
+            self._watched_at = time.monotonic()
         if watch is None:
-            connections.close_all()
+            if time.monotonic() - self._watched_at >= KEEP_S:
+                connections.close_all()
         elif self._verdict is not None:
             patience_s = FORCED_S if self._verdict.at_once else STUBBORN_S
             if time.monotonic() - self._verdict_at >= patience_s:

@@ -1,66 +1,22 @@
 """What one transaction adds to the records of attempts and events, written in two statements."""
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
-import psycopg
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import connection, transaction
 
-from jobs import events
+from jobs import events, statements
 from jobs.models import Attempt, Job
 from jobs.queue.clock import now_sql
-
-
-class _OfPostgres:
-    """A cursor whose statements are planned once per connection, not once per use.
-
-    Django's own binds on the client, and the server plans anew each time: a third of a claim's cost.
-    """
-
-    def __init__(self, wrapper: BaseDatabaseWrapper) -> None:
-        self._wrapper = wrapper
-        self._cursor: psycopg.Cursor[Any] = psycopg.Cursor(wrapper.connection)
-
-    def execute(self, sql: str, params: Sequence[Any]) -> None:
-        with self._wrapper.wrap_database_errors:
-            # All of these are composed in this package, of constants.
-            self._cursor.execute(sql, params, prepare=True)
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        return self._cursor.fetchall()
-
-
-class _OfSQLite:
-    """The driver's own cursor: Django's rewrites each statement's placeholders at each use."""
-
-    def __init__(self, wrapper: BaseDatabaseWrapper) -> None:
-        self._wrapper = wrapper
-        self._cursor: sqlite3.Cursor = wrapper.connection.cursor(sqlite3.Cursor)
-
-    def execute(self, sql: str, params: Sequence[Any]) -> None:
-        with self._wrapper.wrap_database_errors:
-            self._cursor.execute(_with_question_marks(sql), params)
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        return self._cursor.fetchall()
-
-
-@lru_cache(maxsize=512)
-def _with_question_marks(sql: str) -> str:
-    return sql.replace("%s", "?").replace("%%", "%")
 
 
 @contextmanager
 def ledger() -> Iterator["Ledger"]:
     """A transaction with a ledger, written before it commits."""
     with transaction.atomic():
-        wrapper = connections[DEFAULT_DB_ALIAS]
-        opened = Ledger((_OfPostgres if wrapper.vendor == "postgresql" else _OfSQLite)(wrapper))
+        opened = Ledger(statements.cursor())
         yield opened
         opened.write()
 
@@ -73,7 +29,7 @@ class Ledger:
     instead of four.
     """
 
-    cursor: Any
+    cursor: statements.Statements
     _attempts: list[str] = field(default_factory=list)
     _attempt_params: list[Any] = field(default_factory=list)
     _events: list[events.Entry] = field(default_factory=list)
@@ -111,7 +67,7 @@ class Ledger:
                 "ended_at = excluded.ended_at, outcome = excluded.outcome, "
                 "reason = excluded.reason, error = excluded.error"
             )
-        if attempts and self._events and isinstance(self.cursor, _OfPostgres):
+        if attempts and self._events and connection.vendor == "postgresql":
             # In one statement: each is a way to the server and back.
             attempts = f"WITH attempts AS ({attempts}) "
             events.store(self.cursor, self._events, after=attempts, params=self._attempt_params)

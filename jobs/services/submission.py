@@ -137,8 +137,9 @@ def create(
         trace_parent=telemetry.trace_parent(),
     )
     job.save(force_insert=True)
-    events.append(job_id=job.id, last_seq=1, facts=[(events.JOB_CREATED, events.job_dto(job))])
+    # Before the event's own hint: a worker is told first.
     wake.notify(wake.QUEUE)
+    events.append(job_id=job.id, last_seq=1, facts=[(events.JOB_CREATED, events.job_dto(job))])
     return job
 
 
