@@ -133,7 +133,7 @@ async def _where(locator: Locator) -> Mapping[str, Any]:
         if monotonic() > until:
             raise CommandFailed("no_element", "Nothing is found by this selector.")
         await asyncio.sleep(pause_s)
-        pause_s = min(pause_s * 1.5, 0.1)
+        pause_s = min(pause_s * 1.1, 0.1)
 
 
 def _in_view(rect: FloatRect, page: Page) -> bool:
