@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -62,7 +63,11 @@ _TAKES_TEXT = """(found) => {
   const root = found.getRootNode();
   return root.activeElement === found || found.ownerDocument.activeElement === found || found.contains(root.activeElement);
 }"""
-_HOLDS = "(found, text) => (found.isContentEditable ? found.innerText : found.value) === text"
+# Or more: a report of the first letters is looked at when the others are there.
+_HOLDS = """(found, text) => {
+  const held = String((found.isContentEditable ? found.innerText : found.value) ?? '');
+  return held === text || (!!text && held.startsWith(text));
+}"""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -85,6 +90,7 @@ class Gesture:
     ended: tuple[float, float] | None = None
     files: tuple[str, ...] = ()
     at: float = field(default_factory=monotonic)
+    made_at: float = field(default_factory=monotonic)
     admitted: set[str] = field(default_factory=set)
     step_key: str | None = None
     signals: list[Signal] = field(default_factory=list)
@@ -136,14 +142,18 @@ class Ledger:
                 return await self._widget(page, action, ("upload",))
         return None
 
-    def unrecorded(self) -> list[Gesture]:
-        """Gestures that should have been reported by now; each is returned once."""
+    def late(self) -> list[Gesture]:
+        """Gestures that should have been reported by now."""
         now = monotonic()
-        late = [
+        return [
             one
             for one in self._gestures
             if one.expects and not one.admitted and now - one.at > UNRECORDED_AFTER_S
         ]
+
+    def unrecorded(self) -> list[Gesture]:
+        """The late ones; each is returned once."""
+        late = self.late()
         for gesture in late:
             gesture.expects = False
         return late
@@ -167,11 +177,12 @@ class Ledger:
             for one in self._gestures
         )
 
-    def forgive(self) -> None:
-        """A dialog held everything up: count from now on."""
+    def forgive(self, *, for_s: float = math.inf) -> None:
+        """Something holds everything up: count from now on; for gestures younger than `for_s`."""
+        now = monotonic()
         for gesture in self._gestures:
-            if gesture.expects and not gesture.admitted:
-                gesture.at = max(gesture.at, monotonic())
+            if gesture.expects and not gesture.admitted and now - gesture.made_at < for_s:
+                gesture.at = now
 
     def excuse(self) -> None:
         """What was done while the recorder was off on purpose will not be reported."""

@@ -381,7 +381,7 @@ class Inputs:
     async def _focused(self, page: Page) -> Target | None:
         """The focused element; asked for again only after what may move the focus."""
         if self._focus is None or self._focus[0] is not page:
-            self._focus = (page, await patient(active(page), timeout_s=0.5))
+            self._focus = (page, await patient(active(page), timeout_s=1.5))
             self._typing_secret = False
         return self._focus[1]
 

@@ -34,6 +34,10 @@ from recorder.session.viewers import Audience
 from recorder.steps import Action
 
 _SAVE_S = 8.0
+# A loop that comes back this much late, or a page that answers half as late, says that the machine or
+# the page has other things to do: reports of gestures may be on their way, for a minute at most.
+_HELD_UP_S = 0.5
+_HELD_UP_FOR_S = 60.0
 
 
 class LiveSession:
@@ -235,7 +239,9 @@ class LiveSession:
     async def _watch(self) -> None:
         """Tell of gestures that left nothing, free the lease of holders who are gone."""
         while True:
+            slept_at = monotonic()
             await asyncio.sleep(0.25)
+            held_up = monotonic() - slept_at > _HELD_UP_S
             if self.audience.expire():
                 self.audience.say("control", **self.audience.as_json())
             with contextlib.suppress(Error):
@@ -243,12 +249,22 @@ class LiveSession:
             if self.requests.dialog_open or self.paused or self.reports.behind:
                 self.ledger.forgive()
                 continue
+            if held_up or (self.ledger.late() and await self._busy()):
+                self.ledger.forgive(for_s=_HELD_UP_FOR_S)
+                continue
             late = self.ledger.unrecorded()
             for gesture in late:
                 self.unrecorded(gesture.words, gesture.page)
             if late:
                 # A page can switch the recorder off; a gesture lost is the sign of it.
                 await patient(self.recording.rearm())
+
+    async def _busy(self) -> bool:
+        """Whether a page of late gestures, or the machine, has other things to do than to report."""
+        asked_at = monotonic()
+        pages = {gesture.page for gesture in self.ledger.late() if not gesture.page.is_closed()}
+        await asyncio.gather(*(patient(page.evaluate("0"), timeout_s=1) for page in pages))
+        return monotonic() - asked_at > _HELD_UP_S / 2
 
     def _stepped(self, page: Page, entry: Entry, gesture: Gesture) -> None:
         moment = gesture.moment or self.moments.begin(page)

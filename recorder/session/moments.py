@@ -25,8 +25,10 @@ from recorder.session.stepbook import Entry, StepBook
 # the picture is done when a person presses next: taking it then costs that press 40 ms.
 _QUIET_S = 0.15
 # The next gesture waits for a picture no longer than this.
-_HURRY_S = 1.0
+_HURRY_S = 2.5
 _GLANCE_S = 0.02
+# A picture that could not be taken is tried again after these pauses.
+_AGAIN_S = (0.1, 0.5)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -188,6 +190,12 @@ class Moments:
             patient(self._picture(page), timeout_s=5),
             patient(page.content(), timeout_s=5) if self._dom else _nothing(),
         )
+        for pause_s in _AGAIN_S if self._screenshots else ():
+            # A page on its way to another has none; what comes next ends this in time.
+            if pictured is not None or page.is_closed():
+                break
+            await asyncio.sleep(pause_s)
+            pictured = await patient(self._picture(page), timeout_s=5)
         moment.png, moment.html, moment.taken = pictured, told, True
         self._store(moment)
         if moment.typed_into is not None and self._traced():
