@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,22 +38,6 @@ def read_stream(
                 yield {**json.loads(line[6:]), "id": event_id}
 
 
-def follow(
-    web: Web, user: User, job: str, got: list[dict[str, Any]], over: threading.Event
-) -> None:
-    """As an EventSource does: reconnect with the last id until 204 (or the test is over)."""
-    while not over.is_set():
-        before = len(got)
-        try:
-            for event in read_stream(web, user, job, got[-1]["id"] if got else ""):
-                got.append(event)
-        except httpx.HTTPError:
-            time.sleep(0.1)
-            continue
-        if len(got) == before:
-            return
-
-
 def test_a_job_is_told_to_its_end_and_no_further(web: Web, owner: User) -> None:
     job = stored_job(owner=owner, status=Status.RUNNING)
     events.emit(job_id=job.pk, type="page.read", data={"number": 1, "text": "ä\n\u2028"}, attempt=1)
@@ -76,44 +58,6 @@ def test_a_job_is_told_to_its_end_and_no_further(web: Web, owner: User) -> None:
         }
     assert list(read_stream(web, owner, str(job.pk), "4")) == []
     assert [event["seq"] for event in read_stream(web, owner, str(job.pk), "2")] == [3, 4]
-
-
-@pytest.mark.parametrize("everything", [False, True], ids=["named", "star"])
-def test_nothing_is_lost_or_repeated_while_the_server_is_killed(
-    web: Web, owner: User, everything: bool
-) -> None:
-    jobs = [stored_job(owner=owner, status=Status.RUNNING) for _ in range(3)]
-    got: list[dict[str, Any]] = []
-    wanted = "*" if everything else ",".join(str(job.pk) for job in jobs)
-    if everything:
-        # From a known position: all that is committed after it.
-        got.append({"id": "0", "jobId": "", "seq": 0})
-    over = threading.Event()
-    reader = threading.Thread(target=follow, args=(web, owner, wanted, got, over), daemon=True)
-    reader.start()
-    for number in range(300):
-        events.emit(
-            job_id=jobs[number % 3].pk, type="page.read", data={"number": number}, attempt=1
-        )
-        time.sleep(0.003)
-        if number in {80, 160, 240}:
-            web.kill()
-            if number == 160:
-                time.sleep(0.3)
-            web.start()
-    for job in jobs:
-        end_job(job)
-    deadline = time.monotonic() + 20
-    while len(got) < 306 + everything and time.monotonic() < deadline:
-        time.sleep(0.05)
-    if everything:  # which never ends by itself
-        over.set()
-        web.kill()
-    reader.join(timeout=10)
-    assert not reader.is_alive()
-    for job in jobs:
-        mine = [event["seq"] for event in got if event["jobId"] == str(job.pk)]
-        assert mine == list(range(1, 103))
 
 
 def test_star_shows_only_what_one_may_see(web: Web, owner: User) -> None:

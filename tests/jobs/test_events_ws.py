@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from typing import Any
 
 import httpx
@@ -71,38 +69,6 @@ def test_both_transports_tell_the_same_and_end(web: Web, owner: User) -> None:
     assert got == streamed
     with socket_of(web, f"job={job.pk}&after=2", owner) as socket:
         assert json.loads(socket.recv(timeout=10))["seq"] == 3
-
-
-def test_nothing_is_lost_or_repeated_while_the_server_is_killed(web: Web, owner: User) -> None:
-    job = stored_job(owner=owner, status=Status.RUNNING)
-    got: list[dict[str, Any]] = []
-
-    def follow() -> None:
-        while True:
-            try:
-                after = got[-1]["cursor"] if got else ""
-                with socket_of(web, f"job={job.pk}&after={after}", owner) as socket:
-                    while True:
-                        got.append(json.loads(socket.recv()))
-            except ConnectionClosed as closed:
-                if closed.rcvd is not None and closed.rcvd.code == 1000:
-                    return
-            except (OSError, EOFError, TimeoutError, InvalidStatus):
-                pass
-            time.sleep(0.05)
-
-    reader = threading.Thread(target=follow, daemon=True)
-    reader.start()
-    for number in range(400):
-        events.emit(job_id=job.pk, type="page.read", data={"number": number}, attempt=1)
-        time.sleep(0.002)
-        if number in {100, 200, 300}:
-            web.kill()
-            web.start()
-    end_job(job)
-    reader.join(timeout=20)
-    assert not reader.is_alive()
-    assert [event["seq"] for event in got] == list(range(1, 403))
 
 
 def test_a_late_reader_of_a_long_job_gets_all_of_it(web: Web, owner: User) -> None:

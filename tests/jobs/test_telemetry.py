@@ -82,6 +82,7 @@ def _attributes(span: Any) -> dict[str, Any]:
     return {each.key: each.value.string_value or each.value.int_value for each in span.attributes}
 
 
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_one_trace_leads_from_the_request_to_the_attempt(
     database: str,
     owner: User,
@@ -123,6 +124,7 @@ def test_one_trace_leads_from_the_request_to_the_attempt(
         web.kill()
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_sentry_hears_of_unexpected_errors_without_their_variables(
     database: str,
     owner: User,
@@ -168,6 +170,7 @@ def test_without_settings_nothing_is_imported(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_workers_json_lines_bear_the_jobs_id(
     database: str, owner: User, cluster: Callable[..., Cluster]
 ) -> None:
@@ -195,6 +198,7 @@ def test_lines_bear_the_requests_id() -> None:
     assert line.format(record) == "WARNING said\nx"
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_everything_that_up_says_is_json_where_that_is_asked_for(
     tmp_path: Path, db: None, database: str
 ) -> None:
