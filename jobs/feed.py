@@ -237,14 +237,19 @@ def read_news(
 
 def _page(events: QuerySet[JobEvent], limit: int) -> Page:
     """Up to `limit` lines, and not much more than `PAGE_CHARS` of text."""
-    events = events.only("id", "job_id", "seq", "type", "data", "at", "attempt")
-    few = list(events[: min(FEW, limit)])
-    if len(few) < limit and len(few) < FEW:
-        return Page([Line.of(event) for event in few], False)
+    rows = events.only("id", "job_id", "seq", "type", "data", "at", "attempt")
+    few = min(FEW, limit)
+    page = _cut(rows[:few], few)
+    if few == limit or len(page.lines) < few:
+        return page
+    # All of them anew: a page is one statement's snapshot.
+    return _cut(rows[:limit].iterator(chunk_size=FEW), limit)
+
+
+def _cut(rows: Iterable[JobEvent], limit: int) -> Page:
     lines: list[Line] = []
     chars = 0
-    # All of them anew, in the one snapshot of this statement.
-    for event in events[:limit].iterator(chunk_size=FEW):
+    for event in rows:
         lines.append(Line.of(event))
         chars += len(lines[-1].text)
         if chars > PAGE_CHARS:

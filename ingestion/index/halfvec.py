@@ -65,13 +65,13 @@ def nearest(
                 [asked, among.tolist(), model_id, n],
             )
             return _arrays(cursor.fetchall())
-        cursor.execute(f"SET LOCAL hnsw.ef_search = {max(EF_SEARCH, min(n, 1000))}")
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        # In one statement: each is a way to the server and back.
+        wanted = f"SET LOCAL hnsw.ef_search = {max(EF_SEARCH, min(n, 1000))}; SET LOCAL enable_seqscan = off"
         where, params = "", []
         if among is not None:
-            cursor.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-            cursor.execute("SET LOCAL hnsw.max_scan_tuples = 200000")
+            wanted += "; SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL hnsw.max_scan_tuples = 200000"
             where, params = "AND chunk_id = ANY(%s) ", [among.tolist()]
+        cursor.execute(wanted)
         cursor.execute(
             f"SELECT chunk_id, -({distance}) FROM ingestion_chunkvector "
             f"WHERE model_id = {int(model_id)} {where}ORDER BY {distance} LIMIT %s",
