@@ -24,7 +24,6 @@ from urllib.parse import quote, urljoin
 import httpx
 
 from ingestion.http_errors import RETRYABLE, FetchFailed, explained, host_of, status_problem
-from ingestion.http_transport import GuardedTransport, unpacker
 from jobs.egress import Policy
 
 __all__ = ["Answer", "BlockingClient", "Client", "FetchFailed", "Limits", "Patience"]
@@ -152,6 +151,9 @@ class Client:
         connections: int = 20,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        # Here and not above: aiohttp takes a quarter of a second to import, at every start of a process.
+        from ingestion.http_transport import GuardedTransport
+
         self.policy = policy
         self.limits = limits
         self._home = origin_of(home) if home else ""
@@ -333,6 +335,8 @@ def origin_of(url: str) -> str:
 
 
 async def _read(response: httpx.Response, asked: _Asked, hops: tuple[str, ...]) -> Answer:
+    from ingestion.http_transport import unpacker
+
     url, most = str(response.url), asked.bounds.max_bytes
     head = Answer(url=url, status=response.status_code, headers=response.headers, hops=hops)
     if asked.accept is not None:

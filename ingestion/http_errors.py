@@ -7,9 +7,6 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import aiohttp
-import httpx
-
 from jobs.egress import EgressRefused, NameNotFound
 
 # OpenSSL's X509_V_ERR_…: https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/
@@ -115,22 +112,36 @@ def explained(url: str) -> Iterator[None]:
         raise FetchFailed(error.code, error.message) from error
     except NameNotFound as error:
         raise FetchFailed("name_not_found", str(error), retryable=True) from error
-    except (httpx.InvalidURL, aiohttp.InvalidURL) as error:
-        raise FetchFailed("url_invalid", f"This is not an address: {error}.") from error
-    except TimeoutError as error:
+    except Exception as error:
+        failed = _of_transport(host, error)
+        if failed is None:
+            raise
+        raise failed from error
+
+
+def _of_transport(host: str, error: Exception) -> FetchFailed | None:
+    """What this error of the HTTP libraries means; None: it is none of theirs."""
+    # Here, for who raised them has imported them: no process that fetches nothing pays for them.
+    import aiohttp
+    import httpx
+
+    if isinstance(error, httpx.InvalidURL | aiohttp.InvalidURL):
+        return FetchFailed("url_invalid", f"This is not an address: {error}.")
+    if isinstance(error, TimeoutError):
         connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
         what = "could not be connected to" if connecting else "sent nothing"
         message = f"{host} {what} within the time allowed."
-        raise FetchFailed("timed_out", message, retryable=True) from error
-    except aiohttp.ClientConnectorError as error:
-        raise _not_connected(host, error.os_error) from error
-    except (aiohttp.ClientError, OSError) as error:
+        return FetchFailed("timed_out", message, retryable=True)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _not_connected(host, error.os_error)
+    if isinstance(error, aiohttp.ClientError | OSError):
         said = getattr(error, "message", "") or str(error) or type(error).__name__
-        raise FetchFailed(
+        return FetchFailed(
             "connection_broken",
             f"{host} ended the connection in the middle, or does not speak HTTP: {said}.",
             retryable=True,
-        ) from error
+        )
+    return None
 
 
 def _not_connected(host: str, cause: Exception) -> FetchFailed:

@@ -11,7 +11,6 @@ from functools import cache
 from typing import Literal
 from uuid import uuid4
 
-import redis
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -190,6 +189,8 @@ def _storage() -> Check:
 def _redis() -> Check:
     if not settings.REDIS_URL:
         return Check(name="redis", status="ok", detail="Not used: REDIS_URL is not set.")
+    import redis
+
     try:
         client = redis.Redis.from_url(
             settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2

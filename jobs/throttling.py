@@ -13,12 +13,13 @@ import threading
 import time
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 from django.db import connection, models
-from redis import Redis
-from redis.exceptions import RedisError
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,9 @@ def _forget(now: float) -> None:
 def _take(*, key: str, ask: int, rate: Rate) -> tuple[int, float]:
     """How many of `ask` there were to take, and how long the window still lasts, in seconds."""
     if settings.REDIS_URL:
+        # Where Redis is used, and nowhere else: its client takes a while to import.
+        from redis.exceptions import RedisError
+
         try:
             return _take_from_redis(key=key, ask=ask, rate=rate)
         except RedisError as error:
@@ -120,6 +124,8 @@ def _take(*, key: str, ask: int, rate: Rate) -> tuple[int, float]:
 
 @cache
 def _redis(url: str) -> Redis:
+    from redis import Redis
+
     return Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
 
 

@@ -12,8 +12,6 @@ import time
 from typing import Any, Protocol
 
 import psycopg
-import redis
-import redis.asyncio
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
@@ -28,7 +26,10 @@ SQLITE_POLL_S = 0.004
 RETRY_S = 0.5
 
 _sent_at: dict[str, float] = {}
-_redis: redis.Redis | None = None
+
+
+class HintNotSent(Exception):
+    """Redis did not take it."""
 
 
 def notify(channel: str) -> None:
@@ -45,22 +46,16 @@ def _send(channel: str) -> None:
     _sent_at[channel] = now
     try:
         if settings.REDIS_URL:
-            _redis_client().publish(channel, b"")
+            # Where Redis is used, and nowhere else: its client takes a while to import.
+            from jobs.queue import wake_redis
+
+            wake_redis.publish(channel)
         else:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_notify(%s, '')", [channel])
-    except (DatabaseError, redis.RedisError):
+    except (DatabaseError, HintNotSent):
         _sent_at.pop(channel, None)  # nobody heard of it, so the next one has to be sent
         log.warning("The wake-up hint on %s was not sent; readers poll.", channel, exc_info=True)
-
-
-def _redis_client() -> redis.Redis:
-    global _redis
-    if _redis is None:
-        _redis = redis.Redis.from_url(
-            settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2
-        )
-    return _redis
 
 
 class Listener(Protocol):
@@ -83,18 +78,22 @@ class AsyncListener(Protocol):
 def listen(channel: str) -> Listener:
     """A listener of this installation's kind: Redis where configured, else the database."""
     if settings.REDIS_URL:
-        return _Redis(channel)
+        from jobs.queue import wake_redis
+
+        return wake_redis.Listener(channel)
     return _DataVersion() if connection.vendor == "sqlite" else _Postgres(channel)
 
 
 def listen_async(channel: str) -> AsyncListener:
     """`listen` for an event loop; its first `wait` connects."""
     if settings.REDIS_URL:
-        return _AsyncRedis(channel)
+        from jobs.queue import wake_redis
+
+        return wake_redis.AsyncListener(channel)
     return _AsyncDataVersion() if connection.vendor == "sqlite" else _AsyncPostgres(channel)
 
 
-class _Echo:
+class Echo:
     """Remembers to report each hint once more after the senders' window."""
 
     def __init__(self) -> None:
@@ -185,7 +184,7 @@ class _Postgres:
 
     def __init__(self, channel: str) -> None:
         self._channel = channel
-        self._echo = _Echo()
+        self._echo = Echo()
         self._connection: psycopg.Connection[Any] | None = None
 
     def wait(self, timeout_s: float) -> bool:
@@ -217,7 +216,7 @@ class _Postgres:
 class _AsyncPostgres:
     def __init__(self, channel: str) -> None:
         self._channel = channel
-        self._echo = _Echo()
+        self._echo = Echo()
         self._connection: psycopg.AsyncConnection[Any] | None = None
 
     async def wait(self, timeout_s: float) -> bool:
@@ -247,70 +246,3 @@ class _AsyncPostgres:
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
-
-
-class _Redis:
-    def __init__(self, channel: str) -> None:
-        self._channel = channel
-        self._echo = _Echo()
-        self._pubsub: Any = None
-
-    def wait(self, timeout_s: float) -> bool:
-        deadline = time.monotonic() + timeout_s
-        try:
-            if self._pubsub is None:
-                client: Any = redis.Redis.from_url(settings.REDIS_URL)
-                self._pubsub = client.pubsub(ignore_subscribe_messages=True)
-                self._pubsub.subscribe(self._channel)
-                return self._echo.joined()
-            # Nothing is also the answer to what is no message, such as the word that one listens.
-            while True:
-                message = self._pubsub.get_message(timeout=self._echo.until(deadline))
-                if self._echo.heard(message is not None):
-                    return True
-                if time.monotonic() >= deadline:
-                    return False
-        except redis.RedisError:
-            log.warning("Lost Redis, which carries the hints on %s; polling.", self._channel)
-            self.close()
-            time.sleep(min(timeout_s, RETRY_S))
-            return True
-
-    def close(self) -> None:
-        if self._pubsub is not None:
-            self._pubsub.close()
-            self._pubsub = None
-
-
-class _AsyncRedis:
-    def __init__(self, channel: str) -> None:
-        self._channel = channel
-        self._echo = _Echo()
-        self._client: Any = None  # redis-py's own annotations are incomplete
-        self._pubsub: Any = None
-
-    async def wait(self, timeout_s: float) -> bool:
-        deadline = time.monotonic() + timeout_s
-        try:
-            if self._pubsub is None:
-                self._client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
-                self._pubsub = self._client.pubsub(ignore_subscribe_messages=True)
-                await self._pubsub.subscribe(self._channel)
-                return self._echo.joined()
-            while True:
-                message = await self._pubsub.get_message(timeout=self._echo.until(deadline))
-                if self._echo.heard(message is not None):
-                    return True
-                if time.monotonic() >= deadline:
-                    return False
-        except redis.RedisError:
-            log.warning("Lost Redis, which carries the hints on %s; polling.", self._channel)
-            await self.close()
-            await asyncio.sleep(min(timeout_s, RETRY_S))
-            return True
-
-    async def close(self) -> None:
-        if self._pubsub is not None:
-            await self._pubsub.aclose()
-            await self._client.aclose()
-            self._pubsub = None
