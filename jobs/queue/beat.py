@@ -119,12 +119,12 @@ class Beat(threading.Thread):
         except DatabaseError:
             log.warning("The worker could not say that it is alive; trying again.", exc_info=True)
             connections.close_all()
-        if watch is not None:
-            self._watched_at = time.monotonic()
         if watch is None:
             if time.monotonic() - self._watched_at >= KEEP_S:
                 connections.close_all()
-        elif self._verdict is not None:
+            return
+        self._watched_at = time.monotonic()
+        if self._verdict is not None:
             patience_s = FORCED_S if self._verdict.at_once else STUBBORN_S
             if time.monotonic() - self._verdict_at >= patience_s:
                 log.error(

@@ -41,8 +41,8 @@ class Listener:
         deadline = time.monotonic() + timeout_s
         try:
             if self._pubsub is None:
-                client: Any = redis.Redis.from_url(settings.REDIS_URL)
-                self._pubsub = client.pubsub(ignore_subscribe_messages=True)
+                listening: Any = redis.Redis.from_url(settings.REDIS_URL)
+                self._pubsub = listening.pubsub(ignore_subscribe_messages=True)
                 self._pubsub.subscribe(self._channel)
                 return self._echo.joined()
             # Nothing is also the answer to what is no message, such as the word that one listens.

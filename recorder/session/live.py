@@ -249,7 +249,8 @@ class LiveSession:
             if self.requests.dialog_open or self.paused or self.reports.behind:
                 self.ledger.forgive()
                 continue
-            if held_up or (self.ledger.late() and await self._busy()):
+            late = self.ledger.late()
+            if held_up or (late and await self._busy(late)):
                 self.ledger.forgive(for_s=_HELD_UP_FOR_S)
                 continue
             late = self.ledger.unrecorded()
@@ -259,10 +260,10 @@ class LiveSession:
                 # A page can switch the recorder off; a gesture lost is the sign of it.
                 await patient(self.recording.rearm())
 
-    async def _busy(self) -> bool:
+    async def _busy(self, late: list[Gesture]) -> bool:
         """Whether a page of late gestures, or the machine, has other things to do than to report."""
         asked_at = monotonic()
-        pages = {gesture.page for gesture in self.ledger.late() if not gesture.page.is_closed()}
+        pages = {gesture.page for gesture in late if not gesture.page.is_closed()}
         await asyncio.gather(*(patient(page.evaluate("0"), timeout_s=1) for page in pages))
         return monotonic() - asked_at > _HELD_UP_S / 2
 
