@@ -133,12 +133,6 @@ class LoginForm(AuthenticationForm):
         audit.record(action="account.login", by=user, target=user)
 
 
-def note_logout(sender: Any, user: User | None, **_: Any) -> None:
-    """Put a browser's logout on record; Django tells of it whichever page it was asked on."""
-    if user is not None:
-        audit.record(action="account.logout", by=user, target=user)
-
-
 def user_of_bearer(header: str) -> tuple[User, Standing]:
     """The user whose access token an `Authorization` header carries, and what it rests on.
 

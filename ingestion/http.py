@@ -18,13 +18,14 @@ from email.utils import parsedate_to_datetime
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
 from urllib.parse import quote, urljoin
-
-import httpx
 
 from ingestion.http_errors import RETRYABLE, FetchFailed, explained, host_of, status_problem
 from jobs.egress import Policy
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["Answer", "BlockingClient", "Client", "FetchFailed", "Limits", "Patience"]
 
@@ -151,7 +152,9 @@ class Client:
         connections: int = 20,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        # Here and not above: aiohttp takes a quarter of a second to import, at every start of a process.
+        # Here and not above: these take a quarter of a second each to import, at every start of a process.
+        import httpx
+
         from ingestion.http_transport import GuardedTransport
 
         self.policy = policy
@@ -329,6 +332,8 @@ class BlockingClient:
 
 def origin_of(url: str) -> str:
     """Scheme, host and port of `url`, as one comparable text."""
+    import httpx
+
     parts = httpx.URL(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
     return f"{parts.scheme}://{parts.host}:{port}"

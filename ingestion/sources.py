@@ -26,9 +26,10 @@ from ingestion.refusals import (
 from ingestion.rights import check_may_change
 from jobs import access, audit, schedules
 from jobs import services as jobs
+from jobs.casing import camel
 from jobs.egress import Policy, split_url
 from jobs.models import Job, Schedule
-from jobs.options import camel, clean_options, has_secret, spelled_inside, unmasked
+from jobs.options import clean_options, has_secret, spelled_inside, unmasked
 from jobs.registry import InvalidOptions
 from jobs.secrets import is_sealed, unseal
 

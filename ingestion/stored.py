@@ -11,7 +11,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from documents.models import Document
-from ingestion import indexing
 from ingestion.documents.connector import belongs
 from ingestion.models import DocumentKind, Source, SourceDocument, SourceKind
 from ingestion.sources import find_or_create, locked
@@ -44,6 +43,9 @@ class StoredDocuments:
         _submit([document.pk], by=by, source=None, name=f"Index {document.name}")
 
     def document_removed(self, document: Document) -> None:
+        # Here: it loads the search index, which processes that only hear of changes never use.
+        from ingestion import indexing
+
         rows = SourceDocument.objects.filter(
             source__kind=SourceKind.DOCUMENTS, key=str(document.pk)
         )

@@ -10,8 +10,8 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from jobs import statements
+from jobs.casing import camel
 from jobs.models import Job, JobEvent
-from jobs.options import camel
 from jobs.queue import wake
 from jobs.queue.clock import now_sql
 from jobs.secrets import masked

@@ -15,8 +15,6 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.crypto import constant_time_compare
 from django.utils.module_loading import import_string
-from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from jobs.context import USER_AGENT_MAX
 from jobs.ids import uuid7
@@ -86,6 +84,9 @@ class Standing:
 
     @classmethod
     def of_token(cls, token: Any, user: Any) -> Standing:
+        # Here and below: it imports Django's test client, which no worker needs.
+        from rest_framework_simplejwt.settings import api_settings
+
         login_id = token.get(LOGIN_CLAIM)
         return cls(
             user_id=user.pk,
@@ -128,9 +129,12 @@ class Standing:
         user = User.objects.filter(pk=self.user_id, is_active=True).first()
         if user is None or not (self._login_holds() and self._session_holds(user)):
             return None
-        if self.password_mark and self.password_mark != get_md5_hash_password(user.password):
-            return None
-        return user
+        return user if self._password_holds(user) else None
+
+    def _password_holds(self, user: User) -> bool:
+        from rest_framework_simplejwt.utils import get_md5_hash_password
+
+        return not self.password_mark or self.password_mark == get_md5_hash_password(user.password)
 
     def _login_holds(self) -> bool:
         return self.login_id is None or Login.objects.open().filter(pk=self.login_id).exists()

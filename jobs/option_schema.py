@@ -11,7 +11,8 @@ from django.core import validators as django_validators
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from jobs.options import camel, default_of
+from jobs.casing import camel
+from jobs.options import default_of
 
 Field = serializers.Field[Any, Any, Any, Any]
 

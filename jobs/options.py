@@ -8,17 +8,13 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.utils.serializer_helpers import ReturnDict
 
+from jobs.casing import camel
 from jobs.registry import InvalidOptions
 from jobs.secrets import MASK, SecretUnreadable, is_sealed, masked, seal, unseal
 
 Declared = type[serializers.Serializer[Any]]
 
 MAX_BYTES = 64 * 1024
-
-
-def camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.capitalize() for part in rest)
 
 
 def spelled_inside(declared: Declared, raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The closed list of kinds: what each accepts, its limits, and what it runs."""
 
+import contextlib
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
@@ -77,7 +78,8 @@ class Kind:
 
     `timeout_s` is the longest one attempt may run; `concurrency` the most attempts that run at
     once in the whole installation (None: no limit). An isolated kind's body runs in a child
-    process group of its own, with at most `memory_mb` of address space where that is set.
+    process group of its own, with at most `memory_mb` of address space where that is set. `imports`
+    are modules that such a body needs: a worker loads them once, and its children find them there.
     After a cancel request a body has `cancel_grace_s` (None: `settings.CANCEL_GRACE_S`) to end
     by itself before it is ended.
     `salvage(job, attempt)` runs after the body died without a word, in the process that
@@ -111,6 +113,7 @@ class Kind:
     user_rate: Rate | None = None
     isolated: bool = False
     memory_mb: int | None = None
+    imports: tuple[str, ...] = ()
     cancel_grace_s: float | None = None
     salvage: Salvage | None = None
     page: Page | None = None
@@ -125,6 +128,12 @@ class Kind:
     actions: tuple[KindAction, ...] = ()
     # The kind's own reason codes, each as a sentence.
     reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def load(self) -> None:
+        """Import what the body needs; what can not be imported fails there, where it is told of."""
+        for name in self.imports:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
 
     def action(self, name: str) -> KindAction | None:
         return next((action for action in self.actions if action.name == name), None)

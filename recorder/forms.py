@@ -12,7 +12,7 @@ from rest_framework import serializers
 from unfold import widgets
 
 from jobs import registry
-from jobs.options import camel
+from jobs.casing import camel
 from jobs.registry import InvalidOptions
 from jobs.secrets import is_sealed
 from recorder import services

@@ -3,12 +3,13 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from jobs import registry
-from jobs.options import camel
+from jobs.casing import camel
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,6 +33,24 @@ def test_locks_have_hashes_and_no_address(lock: str) -> None:
     assert len(re.findall(r"^[a-z0-9._-]+==\S+.*\\\n    --hash=sha256:", text, re.M)) == len(pins)
     assert "://" not in text
     assert "index-url" not in text
+
+
+def test_a_live_session_loads_no_models_and_no_api() -> None:
+    """It needs neither, and is waited for by whoever began the recording."""
+    code = (
+        "import sys, recorder.session.live, recorder.session.server\n"
+        "print(sorted({'django.db', 'rest_framework', 'numpy', 'requests'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_readme_is_short_and_its_pictures_exist() -> None:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import yaml
 
 from documents.extraction import plugins
@@ -23,6 +22,9 @@ from documents.extraction.rules import (
     transform_of,
     validator_of,
 )
+
+if TYPE_CHECKING:
+    import jsonschema
 
 SCHEMA_FILE = Path(__file__).parent / "schema.json"
 MAX_CHARS = 500_000
@@ -69,6 +71,9 @@ def checked(text: str) -> dict[str, Any]:
     :raises InvalidConfiguration: it is no YAML, or breaks the schema, or names what is not there.
     """
     body = _loaded(text)
+    # Here: the processes that check no configuration do without.
+    import jsonschema
+
     # The draft class is fixed: nothing is ever fetched, whatever the text refers to.
     validator = jsonschema.Draft202012Validator(schema())
     errors = sorted(

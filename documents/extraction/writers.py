@@ -12,8 +12,6 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any, Protocol
 
-import xlsxwriter
-
 from documents.extraction.cells import json_value
 from documents.extraction.definition import Definition, Field
 
@@ -112,6 +110,9 @@ class XlsxWriter:
     """The normalised workbook: data, the issues as comments and as a sheet, the mapping."""
 
     def __init__(self, path: Path, definition: Definition) -> None:
+        # Here: a large library, which only who writes a workbook needs.
+        import xlsxwriter
+
         self._definition = definition
         self._fields = definition.output_fields
         self._book = xlsxwriter.Workbook(

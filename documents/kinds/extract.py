@@ -90,6 +90,7 @@ def _page(job: Job) -> str:
     options=Options,
     label="Extract tables",
     isolated=True,
+    imports=("documents.extraction_job",),
     memory_mb=4_000,
     timeout_s=3600,
     max_attempts=3,

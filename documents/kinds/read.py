@@ -76,6 +76,7 @@ def _salvage(job: Job, attempt: int) -> None:
     options=Options,
     label="Read a document",
     isolated=True,
+    imports=("documents.readers.pdf", "documents.previews", "documents.derived"),
     memory_mb=MEMORY_MB,
     timeout_s=900,
     max_attempts=2,

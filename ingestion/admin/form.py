@@ -22,7 +22,8 @@ from ingestion.models import Source, SourceKind
 from ingestion.rights import check_may_change
 from jobs import access
 from jobs.admin.option_form import OptionForm
-from jobs.options import camel, default_of, masked_wire
+from jobs.casing import camel
+from jobs.options import default_of, masked_wire
 from jobs.registry import ActionRefused, InvalidOptions
 from jobs.services.refusals import InvalidFields
 

@@ -32,6 +32,7 @@ class Options(serializers.Serializer[Any]):
     options=Options,
     label="Index documents",
     isolated=True,
+    imports=("ingestion.keeping", "ingestion.index.filling"),
     memory_mb=MEMORY_MB,
     timeout_s=3600,
     max_attempts=3,

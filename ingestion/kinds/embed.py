@@ -22,6 +22,7 @@ class Options(serializers.Serializer[Any]):
     options=Options,
     label="Embed the index anew",
     isolated=True,
+    imports=("ingestion.index.filling",),
     timeout_s=24 * 3600,
     max_attempts=5,
     concurrency=1,

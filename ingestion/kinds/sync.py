@@ -42,6 +42,7 @@ def _page(job: Job) -> str:
     options=Options,
     label="Sync a source",
     isolated=True,
+    imports=("ingestion.syncing", "ingestion.http_transport"),
     timeout_s=12 * 3600,
     max_attempts=5,
     page=_page,

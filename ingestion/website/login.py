@@ -9,10 +9,11 @@ import json
 import time
 from collections.abc import Mapping
 from http.cookiejar import Cookie, CookieJar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import httpx
+if TYPE_CHECKING:
+    import httpx
 
 KIND = "storage_state"
 MOST_COOKIES = 1000
@@ -74,6 +75,8 @@ def parse(text: str) -> dict[str, Any]:
 
 def cookies_of(state: Mapping[str, Any]) -> httpx.Cookies:
     """The state's cookies, each sent to its own domain and path only."""
+    import httpx
+
     jar = CookieJar()
     for each in state["cookies"]:
         domain, expires = each["domain"].lower(), each.get("expires", -1)

@@ -12,7 +12,8 @@ from rest_framework.fields import empty
 
 from jobs import registry
 from jobs.admin.option_form import OptionForm
-from jobs.options import camel, default_of
+from jobs.casing import camel
+from jobs.options import default_of
 from jobs.registry import Kind
 from jobs.secrets import MASK
 

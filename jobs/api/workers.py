@@ -17,9 +17,9 @@ from jobs.api.base import ApiView
 from jobs.api.permissions import ByRole
 from jobs.api.schema import refused
 from jobs.api.standing_shapes import DrainShape, WorkersShape
+from jobs.casing import camel
 from jobs.events import time_dto
 from jobs.models import Drain, Worker
-from jobs.options import camel
 from jobs.services.refusals import InvalidFields
 
 

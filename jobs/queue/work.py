@@ -246,6 +246,7 @@ class Worker:
         return outcome
 
     def _isolated(self, job: Job, kind: Kind, options: Any, capture: Capture) -> Outcome | None:
+        kind.load()
         self._beat.pause()
         try:
             outcome = run_isolated(

@@ -8,9 +8,10 @@ from django.urls import NoReverseMatch, reverse
 from rest_framework.fields import empty
 
 from jobs import policies, registry
+from jobs.casing import camel
 from jobs.models import Preset
 from jobs.option_schema import json_schema
-from jobs.options import MAX_BYTES, camel, default_of, masked_wire
+from jobs.options import MAX_BYTES, default_of, masked_wire
 from jobs.policies import Policy
 from jobs.registry import Kind, KindAction, Rate
 from jobs.services import bounds

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jobs import access, audit, events, registry
+from jobs.casing import camel
 from jobs.models import Job, Status
-from jobs.options import camel, spelled_inside, unmasked
+from jobs.options import spelled_inside, unmasked
 from jobs.secrets import masked
 from jobs.services.bounds import Checks
 from jobs.services.refusals import JobNotQueued

@@ -8,8 +8,9 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from jobs import access, audit, registry
+from jobs.casing import camel
 from jobs.models import Preset
-from jobs.options import camel, clean_options, has_secret, spelled_inside, unmasked
+from jobs.options import clean_options, has_secret, spelled_inside, unmasked
 from jobs.registry import InvalidOptions
 from jobs.secrets import masked
 from jobs.services.bounds import Checks, unprintable

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jobs import access, audit, events, registry
+from jobs.casing import camel
 from jobs.models import Job
-from jobs.options import camel, has_secret, spelled_inside, unmasked
+from jobs.options import has_secret, spelled_inside, unmasked
 from jobs.registry import InvalidOptions, Kind
 from jobs.secrets import SecretUnreadable, masked, unseal
 from jobs.services.bounds import Checks

@@ -218,6 +218,7 @@ def _replay(job: Job, payload: Mapping[str, Any], by: User) -> str:
     label="Record a flow",
     queue="browser",
     isolated=True,
+    imports=("recorder.recording",),
     max_attempts=1,  # what a recording did to the site can not be undone or repeated
     timeout_s=LONGEST_S + 1800,
     cancel_grace_s=45,

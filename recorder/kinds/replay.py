@@ -36,6 +36,7 @@ def _page(job: Job) -> str:
     label="Replay a recording",
     queue="browser",
     isolated=True,
+    imports=("recorder.verification",),
     max_attempts=1,  # what a test did to the site can not be undone or repeated
     timeout_s=3600 + 120,
     page=_page,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import camel
+from jobs.casing import camel
 from recorder.adapter import PINNED
 
 if TYPE_CHECKING:
