@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, models, transaction
@@ -21,13 +19,13 @@ import tests.kinds.engine  # noqa: F401  (registers the test-only kinds)
 from jobs.access import Role
 from jobs.roles import put_in
 from tests import factories
+from tests.openapi import OPENAPI
 
 pytestmark = pytest.mark.django_db
 
 MANY = 50
 # Rows that there can be only a few of.
 FEW = {"jobs.tallymark", "jobs.tally", "jobs.drain", "jobs.kindpolicy", "jobs.retentionrule"}
-OPENAPI = yaml.safe_load((Path(__file__).resolve().parents[1] / "docs/openapi.yaml").read_text())
 
 
 def _factories() -> dict[type[models.Model], type[DjangoModelFactory[Any]]]:

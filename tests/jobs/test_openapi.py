@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from django.core.management import call_command
 from django.test import override_settings
 from django.urls import get_resolver
@@ -25,8 +23,8 @@ from jobs.schedules import run_dto, schedule_dto
 from recorder.api import shapes as recordings
 from recorder.dto import session_detail_dto
 from tests import factories
+from tests.openapi import COMMITTED, OPENAPI
 
-COMMITTED = Path(__file__).resolve().parents[2] / "docs/openapi.yaml"
 # Pages about the description, and what answers for addresses that are nothing.
 UNDESCRIBED = {"api-schema", "api-docs", "api-unknown"}
 
@@ -39,7 +37,7 @@ def test_the_committed_description_is_what_the_views_say() -> None:
 
 
 def test_every_route_is_described() -> None:
-    described = yaml.safe_load(COMMITTED.read_text())["paths"]
+    described = OPENAPI["paths"]
     found = {
         route: name
         for route, name, _view in routes(get_resolver().url_patterns)
@@ -51,7 +49,7 @@ def test_every_route_is_described() -> None:
 
 
 def test_every_operation_says_how_it_refuses() -> None:
-    paths = yaml.safe_load(COMMITTED.read_text())["paths"]
+    paths = OPENAPI["paths"]
     for path, operations in paths.items():
         for method, operation in operations.items():
             where = f"{method} {path}"

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.urls import resolve
@@ -25,10 +23,10 @@ from jobs.roles import put_in
 from tests import factories
 from tests.jobs.conftest import stored_artifact, stored_job
 from tests.jobs.test_api import client_of
+from tests.openapi import OPENAPI
 
 pytestmark = pytest.mark.django_db
 
-OPENAPI = yaml.safe_load((Path(__file__).resolve().parents[2] / "docs/openapi.yaml").read_text())
 METHODS = {"get", "post", "put", "patch", "delete"}
 OPERATIONS = [
     (method, path)
