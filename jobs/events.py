@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from jobs import statements
 from jobs.casing import camel
@@ -129,7 +129,7 @@ def store(
     `after` is SQL that stands before the statement (`WITH …`), `params` are its own.
     """
     cursor.execute(
-        after + _insert_sql(connection.vendor, len(entries)),
+        after + _insert_sql(statements.vendor(), len(entries)),
         [
             *params,
             *(
@@ -158,7 +158,7 @@ def _insert_sql(vendor: str, count: int) -> str:
 
 def pk(job_id: UUID) -> Any:
     """A job's id as this database stores it."""
-    return job_id.hex if connection.vendor == "sqlite" else job_id
+    return job_id.hex if statements.vendor() == "sqlite" else job_id
 
 
 def to_json(data: Any) -> str:
@@ -247,8 +247,9 @@ def job_dto(job: Job) -> dict[str, Any]:
 
 
 def time_dto(value: datetime | None) -> str | None:
-    return (
-        value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        if value
-        else None
-    )
+    if value is None:
+        return None
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    # Without its "+00:00".
+    return value.isoformat(timespec="milliseconds")[:-6] + "Z"

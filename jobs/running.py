@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
-from jobs import artifacts, events
+from jobs import artifacts, events, statements
 from jobs.events import Superseded
 from jobs.models import Artifact, Job
 
@@ -191,7 +191,7 @@ class RunningJob:
 
         :raises Superseded: another attempt owns the job; nothing was written.
         """
-        lock = " FOR UPDATE" if connection.vendor == "postgresql" else ""
+        lock = " FOR UPDATE" if statements.vendor() == "postgresql" else ""
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute(

@@ -5,7 +5,7 @@ For SQL that is written out in this app with `%s` for values, within the caller'
 
 import sqlite3
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Protocol
 
 import psycopg
@@ -68,6 +68,17 @@ def cursor() -> Statements:
     """A cursor on this thread's connection, which must be open: within a transaction it is."""
     wrapper = connections[DEFAULT_DB_ALIAS]
     return _OfPostgres(wrapper) if wrapper.vendor == "postgresql" else _OfSQLite(wrapper)
+
+
+def vendor() -> str:
+    """`sqlite` or `postgresql`: `connection.vendor`, which a claim would look up two dozen times,
+    through the thread's connection each time, at a twentieth of the price."""
+    return _vendor(connections.settings[DEFAULT_DB_ALIAS]["ENGINE"])
+
+
+@cache
+def _vendor(engine: str) -> str:
+    return "postgresql" if engine.endswith("postgresql") else "sqlite"
 
 
 @lru_cache(maxsize=512)

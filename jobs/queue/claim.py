@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from jobs import events
+from jobs import events, statements
 from jobs.models import Job
 from jobs.queue import limits
 from jobs.queue.clock import now_sql
@@ -44,18 +44,18 @@ def take(*, queue: str, worker: str, into: Ledger) -> Job | None:
 
 def _take_unlimited(queue: str, worker: str, rules: limits.Rules, into: Ledger) -> Job | None:
     """The best job, if its kind has no limits; nothing has to be counted for it, nor locked."""
-    passed_over, params = limits.Held(kinds=list(rules.kinds)).condition(connection.vendor)
+    passed_over, params = limits.Held(kinds=list(rules.kinds)).condition(statements.vendor())
     overdue, overdue_params = _overdue(rules)
     return changed_job(
         cursor=into.cursor,
-        sql=_claim_sql(connection.vendor, overdue, passed_over, settings.LEASE_S),
+        sql=_claim_sql(statements.vendor(), overdue, passed_over, settings.LEASE_S),
         params=[worker, queue, *overdue_params, *params],
     )
 
 
 def _take_counted(queue: str, worker: str, rules: limits.Rules, into: Ledger) -> Job | None:
     """The best job of those whose limits have room."""
-    if connection.vendor == "postgresql":
+    if statements.vendor() == "postgresql":
         # Two claims that count at once would both find room for one more. On SQLite the
         # transaction itself is the lock: it began IMMEDIATE.
         into.cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LIMITS_LOCK])
@@ -64,11 +64,11 @@ def _take_counted(queue: str, worker: str, rules: limits.Rules, into: Ledger) ->
     held = limits.held(cursor=into.cursor, rules=rules)
     if held.everything:
         return None
-    passed_over, params = held.condition(connection.vendor)
+    passed_over, params = held.condition(statements.vendor())
     overdue, overdue_params = _overdue(rules)
     job = changed_job(
         cursor=into.cursor,
-        sql=_claim_sql(connection.vendor, passed_over + overdue, "", settings.LEASE_S),
+        sql=_claim_sql(statements.vendor(), passed_over + overdue, "", settings.LEASE_S),
         params=[worker, queue, *params, *overdue_params],
     )
     if job is not None and rules.counts_starts_of(job.kind):
@@ -101,7 +101,7 @@ def claimable(*, queue: str) -> bool:
             held = limits.held(cursor=cursor, rules=rules)
             if held.everything:
                 return False
-            passed_over, params = held.condition(connection.vendor)
+            passed_over, params = held.condition(statements.vendor())
         cursor.execute(
             f"SELECT 1 FROM jobs_job WHERE {_due()}{passed_over}{overdue} LIMIT 1",
             [queue, *params, *overdue_params],

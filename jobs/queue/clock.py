@@ -2,12 +2,12 @@
 
 from functools import lru_cache
 
-from django.db import connection
+from jobs import statements
 
 
 def now_sql(*, plus_s: float = 0) -> str:
     """An SQL expression for now, `plus_s` seconds later, comparable with stored times."""
-    return _now(connection.vendor, plus_s)
+    return _now(statements.vendor(), plus_s)
 
 
 # Bounded: a retry's wait is a new number every time.

@@ -8,16 +8,17 @@ import time
 from types import FrameType
 from typing import Any
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connection, connections
 from django_q.cluster import Cluster
 from django_q.conf import Conf
 from django_q.signals import post_spawn
 
 from jobs import artifacts, drains, scheduler, tallies
 from jobs.models import Drain
-from jobs.queue import folders, limits, processes, reaper, vitals
+from jobs.queue import folders, limits, processes, reaper, turn, vitals
 from jobs.queue.watchdog import Watchdog
 from jobs.queue.work import start_worker
+from jobs.sqlite.checkpoints import Checkpoints
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,18 @@ def run_cluster(*, queue: str, workers: int, ready_fd: int | None = None) -> int
         os.close(ready_fd)
     # Not join(): the queue library's own signal handling joins, and may do so at any moment.
     sentinel: Any = cluster.sentinel
+    checkpoints = _checkpoints()
     while sentinel.is_alive():
+        if checkpoints is not None:
+            checkpoints.look()
         time.sleep(0.1)
     return 0 if cluster.has_stopped else 1
+
+
+def _checkpoints() -> Checkpoints | None:
+    """Of the database, where it is SQLite's."""
+    name = str(connection.settings_dict["NAME"])
+    return Checkpoints(name) if turn.path_of(connection) is not None else None
 
 
 def _on_spawn(**kwargs: Any) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from jobs import events, statements
 from jobs.models import Attempt, Job
@@ -67,7 +67,7 @@ class Ledger:
                 "ended_at = excluded.ended_at, outcome = excluded.outcome, "
                 "reason = excluded.reason, error = excluded.error"
             )
-        if attempts and self._events and connection.vendor == "postgresql":
+        if attempts and self._events and statements.vendor() == "postgresql":
             # In one statement: each is a way to the server and back.
             attempts = f"WITH attempts AS ({attempts}) "
             events.store(self.cursor, self._events, after=attempts, params=self._attempt_params)

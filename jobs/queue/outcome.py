@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-from jobs import artifacts, events, policies
+from jobs import artifacts, events, policies, statements
 from jobs.models import Attempt, Job, Status
 from jobs.queue import wake
 from jobs.queue.clock import now_sql
@@ -73,7 +73,6 @@ def end(
     """`end_attempt` within the caller's transaction; complete once the ledger is written."""
     fenced = [events.pk(job_id), attempt]
     error = events.storable_text(outcome.error)[:MAX_ERROR_CHARS] if outcome.error else ""
-    vendor = connection.vendor
     job = None
     if kind is not None and _again(outcome, kind):
         delay = now_sql(plus_s=backoff_s(policy=policies.of(kind), attempt=attempt))
@@ -88,7 +87,7 @@ def end(
         metrics = events.to_json(dict(outcome.metrics)) if outcome.metrics else "{}"
         job = changed_job(
             cursor=into.cursor,
-            sql=_final_sql(vendor, outcome.ended, lease_lost),
+            sql=_final_sql(statements.vendor(), outcome.ended, lease_lost),
             params=[status, reason, error, result, metrics, *fenced],
         )
         if job is None:

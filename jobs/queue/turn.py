@@ -4,18 +4,21 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from pathlib import Path
 from typing import Any
 
 import psutil
-from django.db import OperationalError, connection
+from django.db import OperationalError
 
 log = logging.getLogger(__name__)
 
 # As long as SQLite itself would wait for its lock: see DATABASES in the settings.
 LIMIT_S = 30.0
+# A transaction takes about a millisecond. So long asking is sooner than a thread is woken and wakes its
+# process, and takes less of the processor than to start one.
+ASK_FOR_S = 0.005
+ASK_EVERY_S = 0.00003
 # Threads of one process that may go on waiting after whoever sent them gave up.
 LEFT_WAITING = 32
 
@@ -37,6 +40,15 @@ class _File:
         except BlockingIOError:
             return False
         return True
+
+    def take_soon(self) -> bool:
+        """Whether it was given back within `ASK_FOR_S`, and is taken now."""
+        deadline = time.monotonic() + ASK_FOR_S
+        while time.monotonic() < deadline:
+            time.sleep(ASK_EVERY_S)
+            if self.take():
+                return True
+        return False
 
     def wait(self) -> None:
         fcntl.flock(self.number, fcntl.LOCK_EX)
@@ -96,43 +108,31 @@ class _Waiter:
             _Waiter.left -= 1
 
 
-@contextmanager
-def turn() -> Iterator[None]:
-    """Wait for the other writers' transactions in the kernel, which hands on in order.
-
-    SQLite itself waits by sleeping up to 100 ms at a time. The lock goes with its process, however
-    that dies. May be nested. Other databases need none.
-
-    :raises TurnNotGiven: another process, a stopped one say, keeps it longer than `LIMIT_S`.
-    """
-    path = path_of(connection)
-    if path is None:
-        yield
-        return
-    begin(path)
-    try:
-        yield
-    finally:
-        end()
-
-
 def path_of(database: Any) -> str | None:
     """The lock file beside a database's own; None: it is no file of SQLite's."""
     name = str(database.settings_dict["NAME"])
     if database.vendor != "sqlite" or database.is_in_memory_db() or name.startswith("file:"):
         return None
-    return f"{name}-turn"
+    return path_beside(name)
+
+
+def path_beside(file: str) -> str:
+    return f"{file}-turn"
 
 
 def begin(path: str, *, limit_s: float | None = None) -> None:
-    """Wait for the turn; `end` must follow in the same thread, once for each.
+    """Wait for the other writers' transactions in the kernel, which hands on in order.
+
+    SQLite itself waits by sleeping up to 100 ms at a time. The lock goes with its process, however
+    that dies. `end` must follow in the same thread, once for each.
 
     :raises TurnNotGiven: it did not come within `limit_s` (default: `LIMIT_S`).
     """
     if _hold.pid != os.getpid() or _hold.path != path:
         _hold.file = _File(path)
         _hold.path, _hold.pid, _hold.depth = path, os.getpid(), 0
-    if _hold.depth == 0 and _hold.file is not None and not _hold.file.take():
+    file = _hold.file
+    if _hold.depth == 0 and file is not None and not (file.take() or file.take_soon()):
         wait_s = LIMIT_S if limit_s is None else limit_s
         taken = _Waiter(path).get(wait_s) if _Waiter.left < LEFT_WAITING else None
         if taken is None:

@@ -15,6 +15,8 @@ import psycopg
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
+from jobs import statements
+
 log = logging.getLogger(__name__)
 
 QUEUE = "tapedeck_queue"
@@ -34,7 +36,7 @@ class HintNotSent(Exception):
 
 def notify(channel: str) -> None:
     """Hint, once the surrounding transaction has committed, that `channel` has something new."""
-    if connection.vendor == "sqlite" and not settings.REDIS_URL:
+    if statements.vendor() == "sqlite" and not settings.REDIS_URL:
         return  # SQLite's own data_version tells
     transaction.on_commit(lambda: _send(channel))
 
@@ -81,7 +83,7 @@ def listen(channel: str) -> Listener:
         from jobs.queue import wake_redis
 
         return wake_redis.Listener(channel)
-    return _DataVersion() if connection.vendor == "sqlite" else _Postgres(channel)
+    return _DataVersion() if statements.vendor() == "sqlite" else _Postgres(channel)
 
 
 def listen_async(channel: str) -> AsyncListener:
@@ -90,7 +92,7 @@ def listen_async(channel: str) -> AsyncListener:
         from jobs.queue import wake_redis
 
         return wake_redis.AsyncListener(channel)
-    return _AsyncDataVersion() if connection.vendor == "sqlite" else _AsyncPostgres(channel)
+    return _AsyncDataVersion() if statements.vendor() == "sqlite" else _AsyncPostgres(channel)
 
 
 class Echo:

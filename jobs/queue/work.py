@@ -22,7 +22,6 @@ from jobs.queue.claim import claim, take
 from jobs.queue.isolation import run_isolated
 from jobs.queue.ledger import ledger
 from jobs.queue.outcome import Ended, Outcome, end
-from jobs.queue.turn import turn
 from jobs.queue.watch import Watch
 from jobs.reasons import Reason
 from jobs.registry import Kind, UnknownKind
@@ -113,8 +112,7 @@ class Worker:
         if vitals.is_drained(os.getpid()):
             return None
         try:
-            with turn():
-                job = claim(queue=self.queue, worker=self.name)
+            job = claim(queue=self.queue, worker=self.name)
         except DatabaseError:
             log.exception("No job could be claimed")
             connections.close_all()
@@ -166,7 +164,7 @@ class Worker:
     ) -> Job | None:
         def write(claim_next: bool) -> tuple[Job | None, Job | None]:
             # One commit for two steps; the commit is what costs.
-            with turn(), ledger() as opened:
+            with ledger() as opened:
                 ended = end(
                     job_id=job.id, attempt=job.attempt, outcome=outcome, kind=kind, into=opened
                 )
