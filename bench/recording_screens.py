@@ -106,7 +106,7 @@ def _camera(page: Any, *, out: Path, only: set[str] | None) -> Callable[[str], N
         if only and name not in only:
             return
         for scheme, (width, height) in VIEWS:
-            _dress(page, scheme)
+            page.emulate_media(color_scheme=scheme)
             page.set_viewport_size({"width": width, "height": height})
             page.wait_for_timeout(900)
             page.screenshot(path=out / f"{name}-{scheme}-{width}.png")
@@ -115,16 +115,9 @@ def _camera(page: Any, *, out: Path, only: set[str] | None) -> Callable[[str], N
             )
             if wide > 0:
                 print(f"{name} {scheme} {width}: {wide} px too wide", flush=True)
-        _dress(page, "light")
+        page.emulate_media(color_scheme="light")
 
     return shoot
-
-
-def _dress(page: Any, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)
-    # The theme asks the system only when a page is loaded; the live page has to stay.
-    toggle = "(dark) => document.documentElement.classList.toggle('dark', dark)"
-    page.evaluate(toggle, scheme == "dark")
 
 
 def _middles(browser: Any, url: str) -> dict[str, tuple[float, float]]:

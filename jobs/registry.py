@@ -1,7 +1,7 @@
 """The closed list of kinds: what each accepts, its limits, and what it runs."""
 
-import contextlib
 import importlib
+import logging
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from jobs.models import Job
     from jobs.running import RunningJob
+
+log = logging.getLogger(__name__)
 
 Run = Callable[["RunningJob"], Mapping[str, Any] | None]
 Salvage = Callable[["Job", int], None]
@@ -130,10 +132,13 @@ class Kind:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def load(self) -> None:
-        """Import what the body needs; what can not be imported fails there, where it is told of."""
+        """Import what the body needs."""
         for name in self.imports:
-            with contextlib.suppress(ImportError):
+            try:
                 importlib.import_module(name)
+            except Exception:
+                # Whatever a module raises: the body meets it as well, and there it is told of.
+                log.warning("%s could not be imported before its job.", name, exc_info=True)
 
     def action(self, name: str) -> KindAction | None:
         return next((action for action in self.actions if action.name == name), None)

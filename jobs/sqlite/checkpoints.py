@@ -15,6 +15,8 @@ from jobs.queue import turn
 log = logging.getLogger(__name__)
 
 EVERY_S = 0.5
+# After it failed: a full or broken disk is no better a moment later.
+AGAIN_S = 30.0
 # With as many pages or more the log is made to start over; until then it only grows. Far fewer than
 # those with which commits write it back: see DATABASES in the settings.
 RESTART_PAGES = 2_000
@@ -46,10 +48,12 @@ class Checkpoints:
             if self._write_back() >= RESTART_PAGES:
                 self._start_over()
             self._version = version
-        except sqlite3.Error:
+        except sqlite3.Error as error:
             log.warning(
-                "SQLite's log could not be written back; commits will do it.", exc_info=True
+                "SQLite's log could not be written back: %s. Commits do it when it is long.", error
             )
+            self._next_at = time.monotonic() + AGAIN_S
+            return
         self._next_at = time.monotonic() + EVERY_S
 
     def close(self) -> None:

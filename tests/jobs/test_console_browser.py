@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -299,3 +300,22 @@ def test_swagger_and_the_browsable_api_work_without_the_internet(
 
     assert [url for url in asked if not url.startswith((web.url, "data:", "blob:"))] == []
     assert refused == []
+
+
+def test_the_theme_follows_the_system_while_a_page_is_open(page: Page) -> None:
+    html = page.locator("html")
+    is_dark = re.compile(r"\bdark\b")
+    page.emulate_media(color_scheme="light")
+    page.goto("/admin/")
+    expect(html).not_to_have_class(is_dark)
+    page.emulate_media(color_scheme="dark")
+    expect(html).to_have_class(is_dark)
+    page.emulate_media(color_scheme="light")
+    expect(html).not_to_have_class(is_dark)
+    # Unless somebody chose: then it stays, also for pages that are opened later.
+    page.evaluate("Alpine.$data(document.documentElement).switchTheme('light')")
+    expect(html).to_have_class(re.compile(r"\blight\b"))
+    page.emulate_media(color_scheme="dark")
+    page.reload()
+    expect(html).to_have_class(re.compile(r"\blight\b"))
+    expect(html).not_to_have_class(is_dark)

@@ -20,7 +20,7 @@ GC_THRESHOLDS = (20_000, 20, 50)
 
 
 class Command(BaseCommand):
-    # They look at the code, which is what it was when it was tested.
+    # They look at the code, as `make check` does, and load all of the console for it.
     requires_system_checks: list[str] | tuple[str, ...] = ()
     help = "Run the web server (Daphne) in the foreground. `up` starts this."
 

@@ -12,7 +12,7 @@ from jobs.queue.cluster import run_cluster
 
 
 class Command(BaseCommand):
-    # They look at the code, which is what it was when it was tested.
+    # They look at the code, as `make check` does, and load all of the console for it.
     requires_system_checks: list[str] | tuple[str, ...] = ()
     help = "Run the workers of one queue in the foreground; SIGTERM drains them. `up` starts these."
 

@@ -16,7 +16,7 @@ from jobs.queue.up import Part, Supervisor
 
 
 class Command(BaseCommand):
-    # They look at the code, which is what it was when it was tested.
+    # They look at the code, as `make check` does, and load all of the console for it.
     requires_system_checks: list[str] | tuple[str, ...] = ()
     help = (
         "Run the web server and the workers of every queue under one parent. Ctrl-C or SIGTERM "
