@@ -14,6 +14,8 @@ from typing import Any, Self
 from websockets.asyncio.client import ClientConnection, connect
 
 Message = dict[str, Any]
+# How long an element may take to come.
+PATIENCE_S = 20.0
 
 
 class LiveError(Exception):
@@ -90,8 +92,18 @@ class LiveClient:
 
     async def at(self, selector: str) -> tuple[float, float]:
         """The middle of the first element found by `selector`, scrolled into view."""
-        rect = (await self.call("locate", selector=selector))["rect"]
+        rect = (await self._located(selector))["rect"]
         return rect["x"] + rect["width"] / 2, rect["y"] + rect["height"] / 2
+
+    async def _located(self, selector: str) -> Message:
+        """A session looks for a few seconds; where all of the machine is busy that is not long."""
+        deadline = monotonic() + PATIENCE_S
+        while True:
+            try:
+                return await self.call("locate", selector=selector)
+            except LiveError as error:
+                if error.code != "no_element" or monotonic() > deadline:
+                    raise
 
     async def click_on(self, selector: str, **fields: Any) -> None:
         x, y = await self.at(selector)
