@@ -359,7 +359,11 @@ class NewRecordingForm(forms.Form):
         except services.UrlRefused as refused:
             self.add_error("url", forms.ValidationError(refused.message, code=refused.code))
         except InvalidOptions as invalid:
-            self._add_option_errors(invalid.errors)
+            errors = dict(invalid.errors)
+            # A refused address is told of together with them.
+            if (refusal := errors.pop("url", None)) is not None:
+                self.add_error("url", refusal)
+            self._add_option_errors(errors)
         return None
 
     def _add_option_errors(self, errors: Mapping[str, Any]) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from jobs import access, audit
+from jobs import access, audit, registry
 from jobs import services as jobs
 from jobs.egress import EgressRefused, Policy
 from jobs.models import Job, Status
-from jobs.registry import ActionRefused
+from jobs.registry import ActionRefused, InvalidOptions
 from recorder import codegen, knowledge, selectors
 from recorder.models import RecordingSession, Step
 from recorder.steps import Step as TypedStep
@@ -87,6 +87,8 @@ def start_session(
     try:
         Policy.from_settings().check_url(url)
     except EgressRefused as refused:
+        if preset is None:
+            _check_options(options, url=refused.message)
         raise UrlRefused(refused.code, refused.message) from refused
     job = jobs.submit(
         kind=RECORD, options=options, by=by, name=flow_name, preset=preset, by_kind=True
@@ -94,6 +96,15 @@ def start_session(
     return RecordingSession.objects.create(
         job=job, owner=by, flow_name=flow_name, url=url, created_at=job.created_at
     )
+
+
+def _check_options(options: Mapping[str, Any], **also: str) -> None:
+    """:raises InvalidOptions: they do not fit; it tells of `also` in the same breath."""
+    try:
+        registry.get(RECORD).clean(options)
+    except InvalidOptions as invalid:
+        others = {name: [message] for name, message in also.items()}
+        raise InvalidOptions({**others, **invalid.errors}) from invalid
 
 
 def record_again(*, original: Job, child: Job) -> RecordingSession:

@@ -181,6 +181,13 @@ def test_a_field_that_does_not_fit_says_why_and_starts_nothing(
     assert not Job.objects.exists()
 
 
+def test_a_refused_address_and_a_bad_option_are_told_of_together(ada: User) -> None:
+    given = {"url": "file:///etc/passwd", "flow_name": "x", "option_timezone": "Mars/Olympus"}
+    html = text(client_of(ada).post(ADD, given).content.decode())
+    assert "Only http:// and https://" in html
+    assert "Not a time zone" in html
+
+
 def test_a_live_session_has_the_live_browser(ada: User) -> None:
     session = recordings.running(ada)
     html = page(client_of(ada), change(session))

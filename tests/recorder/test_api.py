@@ -90,6 +90,14 @@ def test_a_refused_address_is_a_problem_of_the_field_url(ada: User, url: str, co
     assert not RecordingSession.objects.exists()
 
 
+def test_a_refused_address_and_unknown_options_are_told_of_together(ada: User) -> None:
+    body = {"url": "file:///etc/passwd", "flowName": "x", "options": {"nope": 1}}
+    answer = send(client_of(ada), "post", SESSIONS, body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_options")
+    assert set(answer.json()["errors"]) == {"url", "nope"}
+    assert not Job.objects.exists()
+
+
 def test_private_addresses_follow_the_setting(ada: User, settings: Any) -> None:
     settings.EGRESS_PRIVATE = False
     body = {"url": "http://10.1.2.3/", "flowName": "x"}

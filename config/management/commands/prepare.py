@@ -1,6 +1,8 @@
-"""`manage.py prepare`: everything between installing and serving, in one process so that it is quick."""
+"""`manage.py prepare`: everything between installing and serving, quick where it was done before."""
 
 import hashlib
+import subprocess
+import sys
 from typing import Any
 
 from django import get_version
@@ -9,6 +11,7 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+from ingestion import embedding
 from jobs import schedules
 
 
@@ -20,9 +23,17 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         self._collect_static()
         call_command("browser", install=True)
-        call_command("embeddings", install=True, optional=True)
+        self._get_model()
         call_command("createfirstadmin")
         schedules.ensure_upkeep()
+
+    def _get_model(self) -> None:
+        if embedding.installable():
+            # Once, and elsewhere: what making it takes (200 MB) would stay with `up` for good.
+            command = [sys.executable, sys.argv[0], "embeddings", "--install", "--optional"]
+            subprocess.run(command, check=True)
+        else:
+            call_command("embeddings", optional=True)
 
     def _collect_static(self) -> None:
         """Collect only when a file changed: hashing and compressing all takes seconds."""
