@@ -12,7 +12,6 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from playwright.async_api import CDPSession, Error, Page
@@ -27,7 +26,7 @@ _QUIET_S = 0.15
 # The next gesture waits for a picture no longer than this.
 _HURRY_S = 2.5
 _GLANCE_S = 0.02
-# A picture that could not be taken is tried again after these pauses.
+# What could not be had, picture or DOM, is tried again after these pauses.
 _AGAIN_S = (0.1, 0.5)
 
 
@@ -186,16 +185,15 @@ class Moments:
         page = moment.page
         if page.is_closed():
             return
-        pictured, told = await asyncio.gather(
-            patient(self._picture(page), timeout_s=5),
-            patient(page.content(), timeout_s=5) if self._dom else _nothing(),
-        )
-        for pause_s in _AGAIN_S if self._screenshots else ():
-            # A page on its way to another has none; what comes next ends this in time.
-            if pictured is not None or page.is_closed():
+        pictured, told = await asyncio.gather(self._picture(page), self._told(page))
+        for pause_s in _AGAIN_S:
+            # A page on its way to another has neither; what comes next ends this in time.
+            lacking = (self._screenshots and pictured is None) or (self._dom and told is None)
+            if not lacking or page.is_closed():
                 break
             await asyncio.sleep(pause_s)
-            pictured = await patient(self._picture(page), timeout_s=5)
+            pictured = pictured or await self._picture(page)
+            told = told or await self._told(page)
         moment.png, moment.html, moment.taken = pictured, told, True
         self._store(moment)
         if moment.typed_into is not None and self._traced():
@@ -203,9 +201,13 @@ class Moments:
             with shown_in_trace("Text"):
                 await patient(page.evaluate("0"), timeout_s=2)
 
+    async def _told(self, page: Page) -> str | None:
+        return await patient(page.content(), timeout_s=5) if self._dom else None
+
     async def _picture(self, page: Page) -> bytes | None:
-        if not self._screenshots:
-            return None
+        return await patient(self._shot(page), timeout_s=5) if self._screenshots else None
+
+    async def _shot(self, page: Page) -> bytes:
         cdp = self._cdp.get(page)
         if cdp is None:
             try:
@@ -231,7 +233,3 @@ class Moments:
             found = await patient(alternatives(page, entry.step.selector), timeout_s=4)
             if found:
                 self._book.change(entry.step.key, alternatives=found)
-
-
-async def _nothing() -> Any:
-    return None
