@@ -88,7 +88,7 @@ def start_session(
         Policy.from_settings().check_url(url)
     except EgressRefused as refused:
         if preset is None:
-            _check_options(options, url=refused.message)
+            _check_options(options, of_url=refused.message)
         raise UrlRefused(refused.code, refused.message) from refused
     job = jobs.submit(
         kind=RECORD, options=options, by=by, name=flow_name, preset=preset, by_kind=True
@@ -98,13 +98,12 @@ def start_session(
     )
 
 
-def _check_options(options: Mapping[str, Any], **also: str) -> None:
-    """:raises InvalidOptions: they do not fit; it tells of `also` in the same breath."""
+def _check_options(options: Mapping[str, Any], *, of_url: str) -> None:
+    """:raises InvalidOptions: they do not fit; it tells what is wrong with the address as well."""
     try:
         registry.get(RECORD).clean(options)
     except InvalidOptions as invalid:
-        others = {name: [message] for name, message in also.items()}
-        raise InvalidOptions({**others, **invalid.errors}) from invalid
+        raise InvalidOptions({"url": [of_url], **invalid.errors}) from invalid
 
 
 def record_again(*, original: Job, child: Job) -> RecordingSession:

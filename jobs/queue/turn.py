@@ -67,7 +67,6 @@ class _Hold(threading.local):
     path = ""
     # A fork must not share its parent's turn.
     pid = 0
-    depth = 0
 
 
 _hold = _Hold()
@@ -124,15 +123,15 @@ def begin(path: str, *, limit_s: float | None = None) -> None:
     """Wait for the other writers' transactions in the kernel, which hands on in order.
 
     SQLite itself waits by sleeping up to 100 ms at a time. The lock goes with its process, however
-    that dies. `end` must follow in the same thread, once for each.
+    that dies. `end` must follow in the same thread, before another `begin`.
 
     :raises TurnNotGiven: it did not come within `limit_s` (default: `LIMIT_S`).
     """
     if _hold.pid != os.getpid() or _hold.path != path:
         _hold.file = _File(path)
-        _hold.path, _hold.pid, _hold.depth = path, os.getpid(), 0
+        _hold.path, _hold.pid = path, os.getpid()
     file = _hold.file
-    if _hold.depth == 0 and file is not None and not (file.take() or file.take_soon()):
+    if file is not None and not (file.take() or file.take_soon()):
         wait_s = LIMIT_S if limit_s is None else limit_s
         taken = _Waiter(path).get(wait_s) if _Waiter.left < LEFT_WAITING else None
         if taken is None:
@@ -140,14 +139,10 @@ def begin(path: str, *, limit_s: float | None = None) -> None:
                 f"database is locked: for {wait_s:g} s nothing could be written. {holder(path)}"
             )
         _hold.file = taken
-    _hold.depth += 1
 
 
 def end() -> None:
-    if _hold.pid != os.getpid() or _hold.depth == 0:
-        return
-    _hold.depth -= 1
-    if _hold.depth == 0 and _hold.file is not None:
+    if _hold.pid == os.getpid() and _hold.file is not None:
         _hold.file.free()
 
 

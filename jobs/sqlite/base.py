@@ -16,7 +16,7 @@ from jobs.queue import turn
 class DatabaseWrapper(base.DatabaseWrapper):
     """From BEGIN to COMMIT, ROLLBACK or the end of the connection it is this thread's turn."""
 
-    # django-stubs know nothing of what starts with one underscore.
+    # django-stubs know nothing of what starts with one underscore, nor of transaction modes.
     # The process whose turn it is: a fork inherits the connection, not the turn.
     _turn_of: int | None = None
 
@@ -28,7 +28,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             # Django's own way takes a cursor for it, which is most of what a BEGIN costs.
             with self.wrap_database_errors:
-                self.connection.execute("BEGIN IMMEDIATE")
+                mode = self.transaction_mode or ""  # type: ignore[attr-defined]
+                self.connection.execute(f"BEGIN {mode}")
         except BaseException:
             self._end_turn()
             raise
